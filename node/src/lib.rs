@@ -1,0 +1,6 @@
+//! The node of Entente: store, network, HTTP API and pages around the pure protocol.
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the node owns clock, threads and files"
+)]

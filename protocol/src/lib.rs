@@ -1,0 +1,11 @@
+//! The sharing protocol of Entente: pure and deterministic. No clock, no socket, no thread.
+#![deny(clippy::disallowed_types, clippy::disallowed_methods)]
+
+pub mod codec;
+pub mod id;
+pub mod sign;
+pub mod statement;
+pub mod store;
+pub mod time;
+pub mod value;
+pub mod vocabulary;
