@@ -519,3 +519,6 @@ pub(crate) fn check_ancestry<'s>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,10 @@
 //! Facets from the outside: round trips, editing, convergence.
 
 use super::*;
+use proptest::prelude::*;
+
 use crate::change::chunk::{Chunk, seal};
+use crate::change::read;
 use crate::statement::FieldSpec;
 use crate::value::{Fields, Shape, Value};
 
@@ -162,9 +165,10 @@ fn an_edit_that_does_not_fit_is_refused() {
         (Edit::SetAdd("name".into(), "a".into()), |e| matches!(e, EditError::Shape(_))),
         (Edit::Increment("visits".into(), i64::MAX), |e| matches!(e, EditError::Overflow(_))),
         (splice(16, 9), |e| matches!(e, EditError::OutOfRange(_))),
-        (put("notes", Value::Text("ab".repeat(40_000))), |e| {
-            matches!(e, EditError::WouldNotStand(Inert::TooManyOps))
-        }),
+        (
+            Edit::Splice { field: "notes".into(), at: 0, delete: 0, insert: "ab".repeat(40_000) },
+            |e| matches!(e, EditError::WouldNotStand(Inert::TooManyOps)),
+        ),
     ];
     for (edit, expected) in cases {
         let error = facet.edit(&log(1), std::slice::from_ref(&edit)).expect_err("does not fit");
@@ -286,11 +290,151 @@ fn a_redacted_leaf_and_what_follows_it_do_not_count() {
     assert_eq!(facet.insert(leaf(log(1), 3, true, &next)), Standing::Active);
 }
 
-/// Seals a chunk with the hash that automerge gives it.
-pub(super) fn forge(chunk: &Chunk<'_>) -> Vec<u8> {
+#[test]
+fn a_document_that_is_made_anew_holds_the_same() {
+    let mut facet = published(&schema(), &full());
+    edit(&mut facet, 2, 1, &[Edit::Clear("age".into()), Edit::SetAdd("tags".into(), "a".into())]);
+    let before = facet.values();
+    facet.document = Automerge::new();
+    facet.rebuild();
+    assert_eq!(facet.values(), before);
+}
+
+/// Any choice, from a seed: splitmix64.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) % n as u64) as usize
+    }
+}
+
+fn any_edit(dice: &mut Dice, facet: &Facet) -> Edit {
+    let tag = format!("t{}", dice.below(3));
+    let len = match facet.get("notes") {
+        Some(Value::Text(text)) => text.chars().count(),
+        Some(_) | None => 0,
+    };
+    match dice.below(8) {
+        0 => Edit::Put("name".into(), Value::Str(format!("n{}", dice.below(4)))),
+        1 => Edit::Put("age".into(), Value::Int(dice.below(4) as i64)),
+        2 => Edit::Clear("name".into()),
+        3 => Edit::SetAdd("tags".into(), tag),
+        4 => Edit::SetRemove("tags".into(), tag),
+        5 => Edit::Increment("visits".into(), dice.below(9) as i64 - 4),
+        6 => Edit::Put("prices".into(), Value::Json(format!("[{}]", dice.below(3)))),
+        _ => {
+            let at = dice.below(len + 1);
+            let delete = dice.below(len - at + 1).min(3);
+            Edit::Splice {
+                field: "notes".into(),
+                at,
+                delete,
+                insert: "xyz"[dice.below(3)..].into(),
+            }
+        }
+    }
+}
+
+/// Makes a change hostile, or leaves it; `None` redacts it.
+fn spoil(dice: &mut Dice, change: Vec<u8>, seen: &[Hash]) -> Option<Vec<u8>> {
+    let mut chunk = Chunk::decode(&change).expect("was right");
+    let mut actor = chunk.actor.to_vec();
+    match dice.below(24) {
+        0 => chunk.seq += 1,
+        1 => chunk.start_op += 1,
+        2 => chunk.deps = vec![seen[dice.below(seen.len())]],
+        3 => chunk.deps.extend(seen.get(dice.below(seen.len()))),
+        4 => actor[19] += 1,
+        5 => chunk.ops.truncate(1),
+        6 => return None,
+        7 => return Some(change[..change.len() - 1].to_vec()),
+        8 => chunk.deps = vec![[9; 32]],
+        _ => return Some(change),
+    }
+    chunk.actor = &actor;
+    chunk.deps.sort();
+    chunk.deps.dedup();
     let mut bytes = chunk.encode();
-    if let Ok(change) = crate::change::read(&bytes) {
+    if let Ok(change) = read(&bytes) {
         seal(&mut bytes, &change.hash().0);
     }
-    bytes
+    Some(bytes)
+}
+
+type Logs = [Vec<Option<Vec<u8>>>; 3];
+
+fn give(facet: &mut Facet, logs: &Logs, by: usize, at: usize) -> Standing {
+    let change = logs[by][at].as_deref();
+    let id = log(by as u8 + 1);
+    facet.insert(Leaf { log: id, position: (at as u64, 0), by_publisher: by == 0, change })
+}
+
+/// Three authors who see more or less of each other write, and now and then misbehave.
+fn written(dice: &mut Dice, schema: &Schema) -> Logs {
+    let first = first_change(schema, &log(1), &full()).expect("fits");
+    let mut logs: Logs = [vec![Some(first)], vec![], vec![]];
+    let mut views = [Facet::new(schema), Facet::new(schema), Facet::new(schema)];
+    let mut held = [[0usize; 3]; 3];
+    let mut seen = vec![schema.genesis().0];
+    for _ in 0..30 {
+        let who = dice.below(3);
+        for from in 0..3 {
+            let upto =
+                if from == who { logs[from].len() } else { dice.below(logs[from].len() + 1) };
+            for at in held[who][from]..upto {
+                give(&mut views[who], &logs, from, at);
+            }
+            held[who][from] = held[who][from].max(upto);
+        }
+        let edits = [any_edit(dice, &views[who]), any_edit(dice, &views[who])];
+        // The second may have been drawn for a text that the first one shortens.
+        let Ok(Some(change)) = views[who].edit(&log(who as u8 + 1), &edits) else { continue };
+        let change = spoil(dice, change, &seen);
+        let hash = change.as_deref().and_then(|change| read(change).ok()).map(|c| c.hash().0);
+        seen.extend(hash);
+        logs[who].push(change);
+    }
+    logs
+}
+
+/// All leaves, the logs interleaved by chance.
+fn gathered(dice: &mut Dice, schema: &Schema, logs: &Logs) -> Facet {
+    let mut facet = Facet::new(schema);
+    let mut given = [0; 3];
+    loop {
+        let open: Vec<usize> = (0..3).filter(|by| given[*by] < logs[*by].len()).collect();
+        if open.is_empty() {
+            return facet;
+        }
+        let by = open[dice.below(open.len())];
+        give(&mut facet, logs, by, given[by]);
+        let again = dice.below(given[by] + 1);
+        give(&mut facet, logs, by, again);
+        given[by] += 1;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn the_same_leaves_come_to_the_same_state_in_any_order(seed in any::<u64>()) {
+        let mut dice = Dice(seed);
+        let schema = schema();
+        let logs = written(&mut dice, &schema);
+        let one = gathered(&mut dice, &schema, &logs);
+        for _ in 0..4 {
+            let other = gathered(&mut dice, &schema, &logs);
+            prop_assert_eq!(one.values(), other.values());
+            prop_assert_eq!(one.conflicts(), other.conflicts());
+            prop_assert_eq!(one.heads(), other.heads());
+            prop_assert_eq!(one.history("notes"), other.history("notes"));
+            let standings: Vec<_> = one.standings().collect();
+            prop_assert_eq!(standings, other.standings().collect::<Vec<_>>());
+        }
+    }
 }
