@@ -1,7 +1,9 @@
 //! The sharing protocol of Entente: pure and deterministic. No clock, no socket, no thread.
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
+pub mod change;
 pub mod codec;
+pub mod facet;
 pub mod id;
 pub mod sign;
 pub mod statement;
