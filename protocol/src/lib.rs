@@ -2,6 +2,7 @@
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
 pub mod codec;
+pub mod grant;
 pub mod id;
 pub mod sign;
 pub mod statement;
