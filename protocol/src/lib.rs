@@ -4,6 +4,7 @@
 pub mod codec;
 pub mod grant;
 pub mod id;
+pub mod plan;
 pub mod sign;
 pub mod statement;
 pub mod store;

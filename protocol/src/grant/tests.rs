@@ -68,7 +68,7 @@ fn links(len: usize) -> Vec<Link> {
         to: party(at as u8 + 1),
         scope: fields(Kind::Customer, &NAMES[..NAMES.len() - at]),
         depth: (len - at) as u8,
-        expires_at: (at % 2 == 0).then_some(1_000 - at as Millis),
+        expires_at: at.is_multiple_of(2).then_some(1_000 - at as Millis),
     };
     (0..len).map(link).collect()
 }
