@@ -2,6 +2,7 @@
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
 pub mod codec;
+pub mod consent;
 pub mod grant;
 pub mod id;
 pub mod plan;
