@@ -126,6 +126,10 @@ impl World {
         for (id, grants) in &plan.admit {
             let before = open.iter().find(|open| open.compartment == *id).unwrap();
             assert!(!grants.is_empty() && grants.is_disjoint(&before.admitted));
+            for (record, _) in self.assigned.iter().filter(|(_, own)| own.contains(id)) {
+                let meant = self.records.contains(record) && grants.is_subset(&self.reach(record));
+                assert!(meant, "a newcomer would see a record that is not meant for it");
+            }
             for grant in grants {
                 let rule = self.rules.iter().find(|rule| rule.grant == *grant).unwrap();
                 assert!(
@@ -359,6 +363,16 @@ fn a_newcomer_joins_only_if_it_is_meant_for_every_record_there() {
     let plan = world.plan();
     assert_eq!(plan.admit, [(compartment(1), [grant(2)].into())].into(), "now for both");
     assert!(plan.moves.is_empty());
+}
+
+#[test]
+fn a_newcomer_never_joins_where_a_record_it_is_not_meant_for_is_only_about_to_leave() {
+    let mut world = settled_world();
+    world.rules.push(rule(2, 2, &["name", "region"]));
+    world.records.remove(&record(2));
+    let plan = world.plan();
+    assert!(plan.admit.is_empty());
+    assert_eq!(plan.retire, [compartment(1)].into());
 }
 
 #[test]
