@@ -94,7 +94,7 @@ impl Replica {
         for fields in all {
             let record = RecordId(self.draw());
             ids.push(record);
-            let change = facet::first_change(&schema, &log, &fields);
+            let change = facet::first_change(&schema, &log, &fields)?;
             drafts.push(Draft { record, turn: 0, change });
         }
         self.write(&compartment, None, drafts)?;

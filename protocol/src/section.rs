@@ -214,6 +214,18 @@ impl Replica {
         }
     }
 
+    /// Whether consent lets an own record be shown to an org.
+    pub(crate) fn may_be_shown(
+        &self,
+        share: &ShareId,
+        kind: Kind,
+        fields: &Fields,
+        org: &OrgId,
+    ) -> Result<bool, Refusal> {
+        let Some(person) = self.person(kind, fields)? else { return Ok(true) };
+        Ok(consent::consent_allows(&person, &self.purpose(share), org, self.now).is_ok())
+    }
+
     pub(crate) fn purpose(&self, share: &ShareId) -> String {
         match self.statements.get(&(*share).into()).map(|s| s.body()) {
             Some(Body::OpenShare { purpose, .. }) => purpose.clone(),
@@ -303,10 +315,10 @@ impl Replica {
             let drafts = records
                 .into_iter()
                 .map(|(record, turn, fields)| {
-                    let change = facet::first_change(&schema, &log, &fields);
-                    Draft { record, turn, change }
+                    let change = facet::first_change(&schema, &log, &fields)?;
+                    Ok(Draft { record, turn, change })
                 })
-                .collect();
+                .collect::<Result<Vec<_>, Refusal>>()?;
             self.write(&home, grant, drafts)?;
         }
         Ok(())
