@@ -41,13 +41,13 @@ impl Replica {
                 }
             }
         }
-        let compartments = self.dossiers.iter().filter(|(_, opening, _)| opening.share.is_some());
-        for (id, opening, _) in compartments.clone() {
+        let shared = |opening: &crate::dossier::Opening| opening.share.is_some();
+        for (id, opening, _) in self.dossiers.iter().filter(|(_, opening, _)| shared(opening)) {
             if opening.section != *org && self.access().may_read(org, id) {
                 self.add_dossier(&mut due, id, org);
             }
         }
-        for (id, _, dossier) in compartments {
+        for (id, _, dossier) in self.dossiers.iter().filter(|(_, opening, _)| shared(opening)) {
             for (grant, admission) in dossier.admissions() {
                 let chain = self.grants.chain(grant).unwrap_or_default();
                 if chain.iter().any(|link| link.author == *org || link.to.org == *org) {

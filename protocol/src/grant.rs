@@ -4,8 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::id::{GrantId, OrgId, PublicKey, ShareId, StatementId, hash};
-use crate::statement::{Body, Nonce32, Party, Scope, Statement};
+use crate::id::{GrantId, OrgId, ShareId, StatementId};
+use crate::statement::{Body, Party, Scope, Statement};
 use crate::time::{Hlc, Millis};
 use crate::vocabulary::Kind;
 
@@ -18,11 +18,6 @@ use rules::{effective_expiry, handover_check, narrower_check, party_check, requi
 
 /// The most links a chain may have, the root included.
 pub const MAX_CHAIN: usize = 8;
-
-/// The id of the org whose first root key is `root` and commits to `successor`.
-pub fn org_id(root: &PublicKey, successor: &Nonce32) -> OrgId {
-    OrgId(hash("entente/org/1", &[&root.0, &successor.0]))
-}
 
 /// A grant as it was signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,6 +113,16 @@ impl Grants {
             *latest = (*latest).max((info.at, info.id));
         }
         self.grants.insert(info.id, info);
+    }
+
+    /// Every share whose opening is known.
+    pub fn shares(&self) -> impl Iterator<Item = &ShareId> {
+        self.openers.keys()
+    }
+
+    /// Every known grant, well formed or not.
+    pub fn iter(&self) -> impl Iterator<Item = &GrantInfo> {
+        self.grants.values()
     }
 
     /// Who opened a share.

@@ -27,7 +27,6 @@ pub struct RosterRow {
 impl Replica {
     /// Everybody who takes part in an event, own participations first.
     pub fn roster(&self, event: &Address) -> Result<Vec<RosterRow>, Refusal> {
-        let Address::Own { .. } | Address::Received { .. } = event;
         let ids = self.names_of(event)?;
         let mut rows = Vec::new();
         for participation in self.list(&ListQuery::of(Kind::Participation))?.records {

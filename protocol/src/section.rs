@@ -42,6 +42,8 @@ pub(crate) struct Publication {
 pub(crate) struct Section {
     pub rules: Vec<Rule>,
     pub selectors: BTreeMap<GrantId, (Kind, Selector)>,
+    /// The classes as the last plan had them.
+    pub classes: BTreeMap<Kind, Vec<plan::Class>>,
     pub homes: BTreeMap<Arc<Slot>, CompartmentId>,
 }
 
@@ -264,7 +266,7 @@ impl Replica {
         records: &[RecordId],
     ) -> Result<bool, Refusal> {
         let Some(section) = self.sections.remove(share) else { return Ok(false) };
-        let classes = plan::classes(&section.rules, kind);
+        let classes = section.classes.get(&kind).cloned().unwrap_or_default();
         let mut entries: BTreeMap<CompartmentId, Vec<(RecordId, u32, Fields)>> = BTreeMap::new();
         let mut known = true;
         let mut publications = Vec::new();
@@ -282,7 +284,7 @@ impl Replica {
                     known = false;
                     break 'records;
                 };
-                let fields = self.project(share, &slot, &row.fields)?;
+                let fields = self.project_slot(share, &slot, &row.fields)?;
                 publication.homes.insert(home, publication.turn);
                 let entry = (publication.record, publication.turn, fields);
                 entries.entry(home).or_default().push(entry);
@@ -296,12 +298,12 @@ impl Replica {
         for (record, publication) in publications {
             self.put(&keys::publication(share, &record), codec::to_bytes(&publication))?;
         }
-        self.enter(share, kind, entries)?;
+        self.write_first(share, kind, entries)?;
         Ok(true)
     }
 
     /// Writes records' first leaves of a turn into their new homes.
-    fn enter(
+    fn write_first(
         &mut self,
         share: &ShareId,
         kind: Kind,
@@ -324,21 +326,33 @@ impl Replica {
         Ok(())
     }
 
-    /// The values of a record as a slot's audience may have them.
-    fn project(&self, share: &ShareId, slot: &Slot, fields: &Fields) -> Result<Fields, Refusal> {
+    /// The values of a record as a compartment's audience may have them.
+    fn project<'a>(
+        &self,
+        share: &ShareId,
+        kind: Kind,
+        names: impl Iterator<Item = &'a str>,
+        orgs: &BTreeSet<OrgId>,
+        fields: &Fields,
+    ) -> Result<Fields, Refusal> {
         let mut out = Fields::new();
-        for name in &slot.fields {
+        for name in names {
             let Some(value) = fields.get(name) else { continue };
-            let value = match vocabulary::field(slot.kind, name).map(|field| field.ty) {
+            let value = match vocabulary::field(kind, name).map(|field| field.ty) {
                 Some(FieldType::Ref(_)) => self.reference(share, value)?,
-                Some(_) | None if slot.kind == Kind::Customer && name == "consent" => {
-                    Some(self.travelling_consent(share, slot, fields))
+                Some(_) | None if kind == Kind::Customer && name == "consent" => {
+                    Some(self.travelling_consent(share, orgs, fields))
                 }
                 Some(_) | None => Some(value.clone()),
             };
-            out.extend(value.map(|value| (name.clone(), value)));
+            out.extend(value.map(|value| (name.to_owned(), value)));
         }
         Ok(out)
+    }
+
+    fn project_slot(&self, share: &ShareId, slot: &Slot, fields: &Fields) -> Result<Fields, Refusal> {
+        let orgs = slot.grants.keys().filter_map(|grant| self.grants.audience(grant)).collect();
+        self.project(share, slot.kind, slot.fields.iter().map(String::as_str), &orgs, fields)
     }
 
     /// A reference travels as the target's id in this share; nothing if the target is not in it.
@@ -355,11 +369,16 @@ impl Replica {
         Ok(received.then(|| value.clone()))
     }
 
-    fn travelling_consent(&self, share: &ShareId, slot: &Slot, fields: &Fields) -> Value {
+    fn travelling_consent(
+        &self,
+        share: &ShareId,
+        orgs: &BTreeSet<OrgId>,
+        fields: &Fields,
+    ) -> Value {
         let purpose = self.purpose(share);
         let mut entries: BTreeSet<String> = BTreeSet::new();
-        for org in slot.grants.keys().filter_map(|grant| self.grants.audience(grant)) {
-            let travels = consent::travelling_consent(fields, &purpose, &org);
+        for org in orgs {
+            let travels = consent::travelling_consent(fields, &purpose, org);
             if let Value::Json(text) = travels
                 && let Ok(serde_json::Value::Array(items)) = serde_json::from_str(&text)
             {
@@ -407,27 +426,23 @@ impl Replica {
 
     /// Brings one placed record's facets up to date; a changed audience goes through the plan.
     fn refresh(&mut self, share: &ShareId, kind: Kind, record: &RecordId) -> Result<(), Refusal> {
-        let Some(publication) = self.publication(share, record)? else { return Ok(()) };
         let Some(row) = self.book_row(kind, record)? else { return Ok(()) };
-        let Some(section) = self.sections.get(share) else { return self.reconcile(share) };
-        let reach = self.reach(section, share, kind, &row.fields)?;
-        let slots = plan::slots(&plan::classes(&section.rules, kind), &reach);
-        let wanted: BTreeMap<CompartmentId, &Slot> =
-            slots.iter().filter_map(|slot| Some((*section.homes.get(slot)?, slot))).collect();
-        if wanted.len() != slots.len() || !wanted.keys().eq(publication.homes.keys()) {
-            return self.reconcile(share);
+        if !self.is_at_home(share, kind, record, &row.fields)? {
+            self.reconcile(share)?;
         }
-        let mut work = Vec::new();
-        for (home, slot) in wanted {
-            work.push((home, self.project(share, slot, &row.fields)?));
-        }
-        for (home, fields) in work {
+        let Some(publication) = self.publication(share, record)? else { return Ok(()) };
+        for (home, turn) in publication.homes {
+            let Some((opening, dossier)) = self.dossiers.get(&home) else { continue };
+            let orgs: BTreeSet<OrgId> =
+                dossier.admissions().filter_map(|(grant, _)| self.grants.audience(grant)).collect();
+            let names = opening.schema.fields().iter().map(|field| field.name.as_str());
+            let fields = self.project(share, kind, names, &orgs, &row.fields)?;
             let key = FacetKey {
                 kind,
                 share: *share,
                 section: self.me.party.org,
                 record: publication.record,
-                turn: publication.homes[&home],
+                turn,
                 compartment: home,
             };
             let Some(facet) = self.read::<FacetRow>(&key.bytes())? else { continue };
@@ -438,6 +453,44 @@ impl Replica {
             }
         }
         Ok(())
+    }
+
+    /// Whether a placed record is in compartments for exactly the grants that reach it now.
+    fn is_at_home(
+        &self,
+        share: &ShareId,
+        kind: Kind,
+        record: &RecordId,
+        fields: &Fields,
+    ) -> Result<bool, Refusal> {
+        let Some(publication) = self.publication(share, record)? else { return Ok(true) };
+        let Some(section) = self.sections.get(share) else { return Ok(false) };
+        let reach = self.reach(section, share, kind, fields)?;
+        let classes = section.classes.get(&kind).map_or(&[][..], Vec::as_slice);
+        let wanted: BTreeSet<(BTreeSet<String>, BTreeSet<GrantId>)> = plan::slots(classes, &reach)
+            .into_iter()
+            .map(|slot| (slot.fields, slot.grants.into_keys().collect()))
+            .collect();
+        let homes: BTreeSet<(BTreeSet<String>, BTreeSet<GrantId>)> = publication
+            .homes
+            .keys()
+            .filter_map(|home| {
+                let (opening, _) = self.dossiers.get(home)?;
+                let names = opening.schema.fields().iter().map(|field| field.name.clone());
+                Some((names.collect(), self.rules_admitted(home)))
+            })
+            .collect();
+        Ok(wanted == homes)
+    }
+
+    /// Grants in force that are admitted to a compartment as readers or editors.
+    fn rules_admitted(&self, compartment: &CompartmentId) -> BTreeSet<GrantId> {
+        let Some((_, dossier)) = self.dossiers.get(compartment) else { return BTreeSet::new() };
+        let is_rule = |grant: &GrantId| {
+            self.grants.get(grant).is_some_and(|g| matches!(g.scope, Scope::Fields { .. }))
+                && self.grants.in_force(grant, self.now).is_ok()
+        };
+        dossier.admissions().map(|(grant, _)| *grant).filter(is_rule).collect()
     }
 
     /// References to records that were placed just now can be shown from now on.
@@ -539,6 +592,10 @@ impl Replica {
         let open = self.open_compartments(share)?;
         let wanted = plan::wanted(&open, &section.rules, &assigned, &reached);
         let plan = plan::plan(&open, &section.rules, &assigned, &wanted);
+        for kind in Kind::ALL {
+            let classes = plan::classes(&section.rules, kind);
+            section.classes.insert(kind, plan::settled(classes, &open, &assigned));
+        }
         let mut opened = BTreeSet::new();
         for (slot, home) in &plan.homes {
             let home = match home {
@@ -606,7 +663,7 @@ impl Replica {
             }
             for slot in &way.enter {
                 let Some(home) = section.homes.get(slot).copied() else { continue };
-                let fields = self.project(share, slot, &row.fields)?;
+                let fields = self.project_slot(share, slot, &row.fields)?;
                 let entry = (publication.record, publication.turn, fields);
                 entries.entry(kind).or_default().entry(home).or_default().push(entry);
                 publication.homes.insert(home, publication.turn);
@@ -616,7 +673,7 @@ impl Replica {
             self.put(&keys::publication(share, record), bytes)?;
         }
         for (kind, entries) in entries {
-            self.enter(share, kind, entries)?;
+            self.write_first(share, kind, entries)?;
         }
         for (home, turns) in erased {
             self.erase(&home, turns)?;
@@ -641,18 +698,8 @@ impl Replica {
         let mine = self.dossiers.iter().filter(|(_, opening, dossier)| {
             opening.share == Some(*share) && opening.section == me && !dossier.retired()
         });
-        let open = mine.map(|(id, opening, dossier)| {
-            let admitted: BTreeSet<GrantId> = dossier
-                .admissions()
-                .map(|(grant, _)| *grant)
-                .filter(|grant| {
-                    let is_rule = self
-                        .grants
-                        .get(grant)
-                        .is_some_and(|g| matches!(g.scope, Scope::Fields { .. }));
-                    is_rule && self.grants.in_force(grant, self.now).is_ok()
-                })
-                .collect();
+        let open = mine.map(|(id, opening, _)| {
+            let admitted = self.rules_admitted(id);
             Open {
                 compartment: *id,
                 kind: opening.kind,

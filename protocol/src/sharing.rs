@@ -199,7 +199,7 @@ impl Replica {
     }
 
     fn pass_on(&self, parent: &GrantInfo, new: &NewGrant) -> Result<(), ChainError> {
-        self.grants.pass_on_check(&parent.id, &new.to, &new.scope, new.depth, new.expires_at)
+        self.grants.pass_on_check(&parent.id, &new.scope, new.depth, new.expires_at)
     }
 
     /// A person's addresses travel only with consent and do-not-contact: adds what is missing.
@@ -351,8 +351,8 @@ impl Replica {
     /// How a grant stands, as far as this org knows.
     pub fn grant_state(&self, id: &GrantId) -> GrantState {
         match self.grants.in_force(id, self.now) {
-            Err(error) if error.is_expired() => return GrantState::Expired,
-            Err(error) if error.is_revoked() => return GrantState::Revoked,
+            Err(ChainError::Expired(_)) => return GrantState::Expired,
+            Err(ChainError::Revoked(_)) => return GrantState::Revoked,
             Err(_) => return GrantState::Waiting,
             Ok(()) => {}
         }

@@ -37,6 +37,20 @@ pub enum Edit {
     },
 }
 
+impl Edit {
+    /// The field it is about.
+    pub fn field(&self) -> &str {
+        match self {
+            Edit::Put(field, _)
+            | Edit::Clear(field)
+            | Edit::SetAdd(field, _)
+            | Edit::SetRemove(field, _)
+            | Edit::Increment(field, _)
+            | Edit::Splice { field, .. } => field,
+        }
+    }
+}
+
 /// Why an edit cannot be made.
 #[derive(Debug, Error)]
 pub enum EditError {

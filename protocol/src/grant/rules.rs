@@ -2,11 +2,12 @@
 //! Knows no index, no chain beyond the link above, and no clock.
 
 use super::error::LinkError;
-use super::{GrantInfo, org_id};
+use super::GrantInfo;
 use crate::id::OrgId;
+use crate::identity::org_id;
 use crate::statement::{Party, Scope};
 use crate::time::Millis;
-use crate::vocabulary::Kind;
+use crate::vocabulary::{self, Class, Kind};
 
 pub(super) fn require<E>(holds: bool, error: E) -> Result<(), E> {
     if holds { Ok(()) } else { Err(error) }
@@ -30,10 +31,10 @@ pub fn scope_check(scope: &Scope) -> Result<(), LinkError> {
             require(!fields.is_empty() && fields.is_sorted_by(|a, b| a < b), LinkError::List)?;
             let has = |name: &str| fields.iter().any(|field| field == name);
             for field in fields {
-                match sensitivity(*kind, field) {
+                match vocabulary::field(*kind, field).map(|known| known.class) {
                     None => return Err(LinkError::Unknown(field.clone())),
-                    Some(5) => return Err(LinkError::Internal(field.clone())),
-                    Some(3) if *kind == Kind::Customer => require(
+                    Some(Class::S5) => return Err(LinkError::Internal(field.clone())),
+                    Some(Class::S3) if *kind == Kind::Customer => require(
                         has("consent") && has("do_not_contact"),
                         LinkError::NeedsConsent(field.clone()),
                     )?,
@@ -89,116 +90,4 @@ pub(super) fn narrower_check(
         (Some(above), Some(own)) => require(own <= above, LinkError::LaterExpiry),
         (Some(_), None) | (None, Some(_) | None) => Ok(()),
     }
-}
-
-/// The sensitivity class of a shared field, 0 to 5; `None` for custom and unknown names.
-fn sensitivity(kind: Kind, field: &str) -> Option<u8> {
-    let (open, reach, internal): (&[&str], &[&str], &[&str]) = match kind {
-        Kind::Event => (
-            &[
-                "title",
-                "summary",
-                "kind",
-                "status",
-                "starts_at",
-                "ends_at",
-                "timezone",
-                "venue",
-                "address",
-                "region",
-                "online_url",
-                "organiser",
-                "co_organisers",
-                "capacity",
-                "registration_url",
-                "language",
-                "audience_brief",
-                "target_tags",
-                "tags",
-            ],
-            &[],
-            &["budget", "notes", "external_ids"],
-        ),
-        Kind::Customer => (
-            &[
-                "type",
-                "name",
-                "family_name",
-                "given_name",
-                "org_name",
-                "org_legal_name",
-                "org_code",
-                "industry",
-                "website",
-                "title",
-                "department",
-                "region",
-                "language",
-                "gender",
-                "birth_date",
-                "age_band",
-                "education",
-                "interests",
-                "lifecycle",
-                "tags",
-                "source",
-                "consent",
-                "do_not_contact",
-            ],
-            &["emails", "phones", "channels", "address"],
-            &["owner_user", "remark", "external_ids"],
-        ),
-        Kind::Participation => (
-            &[
-                "event",
-                "customer",
-                "contributed_by",
-                "via",
-                "role",
-                "status",
-                "registered_at",
-                "checked_in_at",
-                "guests",
-                "fit_reason",
-                "answers",
-                "staff_name",
-            ],
-            &["ticket"],
-            &[],
-        ),
-        Kind::Interaction => (
-            &[
-                "customer",
-                "event",
-                "actor_org",
-                "at",
-                "channel",
-                "direction",
-                "type",
-                "counts_to_cap",
-                "outcome",
-            ],
-            &[],
-            &["actor_user", "note"],
-        ),
-        Kind::Followup => (
-            &[
-                "customer",
-                "event",
-                "participation",
-                "assigned_org",
-                "stage",
-                "due_at",
-                "closed_at",
-                "credit",
-                "value_band",
-            ],
-            &[],
-            &["value", "assignee", "lost_reason"],
-        ),
-    };
-    // Below S3 the classes make no difference to grants.
-    [(open, 0), (reach, 3), (internal, 5)]
-        .into_iter()
-        .find_map(|(names, class)| names.contains(&field).then_some(class))
 }
