@@ -9,17 +9,19 @@ use automerge::Change;
 use crate::facet::Schema;
 use crate::facet::schema::GENESIS_ACTOR;
 use crate::id::LogId;
-use crate::value::{Shape, canonical_json};
+use crate::value::Shape;
 
 pub(crate) mod chunk;
 mod column;
 mod inert;
+mod json;
 mod rows;
 
 use chunk::{Action, Chunk, Id, Key, Op, Scalar};
 pub use chunk::{MAX_CHANGE_BYTES, MAX_KEY_BYTES, claimed_ops};
 pub use column::MAX_OPS;
 pub use inert::Inert;
+pub use json::canonical_json;
 
 /// Who writes in one log: its first 16 bytes.
 pub type ActorPrefix = [u8; 16];

@@ -6,9 +6,9 @@ use automerge::{Automerge, ChangeHash, ObjId, ROOT, ReadDoc, ScalarValue};
 use thiserror::Error;
 
 use super::{ChangeRef, Facet, Hash};
-use crate::change::{Inert, MAX_KEY_BYTES, MAX_STEP, Place, check_ops, identify};
+use crate::change::{Inert, MAX_KEY_BYTES, MAX_STEP, Place, canonical_json, check_ops, identify};
 use crate::id::LogId;
-use crate::value::{Shape, Value, canonical_json};
+use crate::value::{Shape, Value};
 
 /// One wish.
 #[derive(Debug, Clone, PartialEq, Eq)]
