@@ -3,13 +3,12 @@
 //! Knows nothing of bundles, grants or cuts: whoever calls gives only leaves that lie within them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use automerge::{Automerge, Change, ChangeHash};
 
 use crate::change::{
     Actor, Ancestry, Checked, Hash, Identity, Inert, Slot, actor_of, check_ancestry, check_ops,
-    identify,
+    guarded, identify,
 };
 use crate::id::LogId;
 
@@ -243,12 +242,9 @@ impl Facet {
     fn rebuild(&mut self) {
         self.document = self.schema.document();
         for index in &self.applied {
-            if let Some(known) = self.known(*index)
-                && apply(&mut self.document.clone(), &known.change).is_ok()
-            {
-                let change = known.change.clone();
-                let _applied_before = apply(&mut self.document, &change);
-            }
+            let Some(known) = self.leaves[*index].change.as_ref() else { continue };
+            // Each was applied in this very order before.
+            let _applied = apply(&mut self.document, &known.change);
         }
     }
 
@@ -349,15 +345,11 @@ impl Ancestry {
 /// Applies one change; after an error the document must not be used.
 fn apply(document: &mut Automerge, change: &Change) -> Result<(), Inert> {
     let hash = ChangeHash(change.hash().0);
-    let applied = catch_unwind(AssertUnwindSafe(|| {
-        document.apply_changes([change.clone()])?;
-        Ok::<_, automerge::AutomergeError>(document.get_heads().contains(&hash))
-    }));
-    match applied {
-        Ok(Ok(true)) => Ok(()),
-        Ok(Ok(false) | Err(_)) => Err(Inert::NotApplied),
-        Err(_) => Err(Inert::Panicked),
-    }
+    guarded(|| {
+        document.apply_changes([change.clone()]).map_err(|_| Inert::NotApplied)?;
+        let applied = document.get_heads().contains(&hash);
+        applied.then_some(()).ok_or(Inert::NotApplied)
+    })
 }
 
 #[cfg(test)]

@@ -82,19 +82,3 @@ impl Value {
 
 /// Values by field name. A field without a value is absent.
 pub type Fields = BTreeMap<String, Value>;
-
-/// `text` as JSON without blanks, keys in order, each once; `None` if it is no JSON.
-pub fn canonical_json(text: &str) -> Option<String> {
-    // The map's own order depends on how serde_json was built, so it is not relied upon.
-    fn sort(value: serde_json::Value) -> serde_json::Value {
-        match value {
-            serde_json::Value::Array(items) => items.into_iter().map(sort).collect(),
-            serde_json::Value::Object(map) => {
-                let sorted: BTreeMap<String, serde_json::Value> = map.into_iter().collect();
-                sorted.into_iter().map(|(key, value)| (key, sort(value))).collect()
-            }
-            scalar => scalar,
-        }
-    }
-    serde_json::from_str(text).ok().map(|value| sort(value).to_string())
-}

@@ -2,37 +2,23 @@
 //! Owns the byte format alone: knows no schema, no ancestors, and never calls automerge.
 
 use super::Inert;
-use super::column::{
-    Booleans, Cursor, Deltas, MAX_OPS, Runs, put_booleans, put_deltas, put_runs, put_signed,
-    put_unsigned,
+use super::column::{Cursor, put_booleans, put_deltas, put_runs, put_signed, put_unsigned};
+use super::rows::{
+    ACTION, COLUMNS, INSERT, KEY_ACTOR, KEY_COUNTER, KEY_STRING, OBJ_ACTOR, OBJ_COUNTER,
+    PRED_ACTOR, PRED_COUNT, PRED_COUNTER, VALUE, VALUE_META, count_ops, decode_ops,
 };
 
 /// The largest change that is taken, in bytes.
 pub const MAX_CHANGE_BYTES: usize = 768 * 1024;
 /// The longest key of a map, in bytes: a field name or an element of a set.
 pub const MAX_KEY_BYTES: usize = 1024;
+/// Operations beyond one per byte, deletions aside, that a change may have.
+const FREE_OPS: usize = 256;
 /// Other changes and other actors that one change may name.
 const MAX_NAMED: usize = 4096;
 const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
 const CHECKSUM: std::ops::Range<usize> = 4..8;
 const RAW_CHANGE: u8 = 1;
-const DEFLATED: u64 = 8;
-
-const OBJ_ACTOR: u64 = 0x01;
-const OBJ_COUNTER: u64 = 0x02;
-const KEY_ACTOR: u64 = 0x11;
-const KEY_COUNTER: u64 = 0x13;
-const KEY_STRING: u64 = 0x15;
-const INSERT: u64 = 0x34;
-const ACTION: u64 = 0x42;
-const VALUE_META: u64 = 0x56;
-const VALUE: u64 = 0x57;
-const PRED_COUNT: u64 = 0x70;
-const PRED_ACTOR: u64 = 0x71;
-const PRED_COUNTER: u64 = 0x73;
-const EXPAND: u64 = 0x94;
-const MARK_NAME: u64 = 0xa5;
-
 /// An operation's id; `actor` counts in [`Chunk::actor`], then [`Chunk::others`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Id {
@@ -93,23 +79,14 @@ pub(crate) struct Chunk<'a> {
 impl<'a> Chunk<'a> {
     /// Reads a chunk; what it returns encodes to the same bytes, the checksum aside.
     pub(crate) fn decode(bytes: &'a [u8]) -> Result<Self, Inert> {
-        if bytes.len() > MAX_CHANGE_BYTES {
-            return Err(Inert::TooLong);
-        }
-        let mut input = Cursor(bytes);
-        if input.take(4)? != MAGIC {
-            return Err(Inert::Magic);
-        }
-        input.take(CHECKSUM.len())?;
-        if input.byte()? != RAW_CHANGE {
-            return Err(Inert::ChunkType);
-        }
-        if input.unsigned()? != input.0.len() as u64 {
-            return Err(Inert::Length);
-        }
-        let chunk = Self::decode_body(&mut input)?;
+        let chunk = Self::decode_body(&mut body(bytes)?)?;
         if chunk.encode()[CHECKSUM.end..] != bytes[CHECKSUM.end..] {
             return Err(Inert::NotCanonical);
+        }
+        // Deletions are many in few bytes, but each needs something of its own to delete.
+        let paid = |op: &&Op<'_>| op.action != Action::Delete;
+        if chunk.ops.iter().filter(paid).count() > FREE_OPS + bytes.len() {
+            return Err(Inert::Bloated);
         }
         Ok(chunk)
     }
@@ -214,6 +191,43 @@ impl<'a> Chunk<'a> {
     }
 }
 
+/// What follows the chunk's own frame.
+fn body(bytes: &[u8]) -> Result<Cursor<'_>, Inert> {
+    if bytes.len() > MAX_CHANGE_BYTES {
+        return Err(Inert::TooLong);
+    }
+    let mut input = Cursor(bytes);
+    if input.take(4)? != MAGIC {
+        return Err(Inert::Magic);
+    }
+    input.take(CHECKSUM.len())?;
+    if input.byte()? != RAW_CHANGE {
+        return Err(Inert::ChunkType);
+    }
+    if input.unsigned()? != input.0.len() as u64 {
+        return Err(Inert::Length);
+    }
+    Ok(input)
+}
+
+/// How many operations a change claims to have, at most [`super::MAX_OPS`]: counted from the run lengths
+/// without unfolding them, so that a bundle can be refused for their sum before any is read.
+pub fn claimed_ops(bytes: &[u8]) -> Result<usize, Inert> {
+    let mut input = body(bytes)?;
+    let deps = input.count(MAX_NAMED, Inert::TooManyNamed)?;
+    input.take(32 * deps)?;
+    input.prefixed()?;
+    for _ in 0..2 {
+        input.unsigned()?;
+    }
+    input.signed()?;
+    input.prefixed()?;
+    for _ in 0..input.count(MAX_NAMED, Inert::TooManyNamed)? {
+        input.prefixed()?;
+    }
+    count_ops(&mut input)
+}
+
 /// Puts the checksum into bytes from [`Chunk::encode`].
 pub(crate) fn seal(bytes: &mut [u8], hash: &[u8; 32]) {
     bytes[CHECKSUM].copy_from_slice(&hash[..CHECKSUM.len()]);
@@ -222,164 +236,6 @@ pub(crate) fn seal(bytes: &mut [u8], hash: &[u8; 32]) {
 /// Whether the checksum is the beginning of the hash.
 pub(crate) fn is_sealed(bytes: &[u8], hash: &[u8; 32]) -> bool {
     bytes[CHECKSUM] == hash[..CHECKSUM.len()]
-}
-
-fn decode_ops<'a>(input: &mut Cursor<'a>, actors: usize) -> Result<Vec<Op<'a>>, Inert> {
-    let mut specs = Vec::new();
-    for _ in 0..input.count(16, Inert::Column)? {
-        let spec = input.unsigned()?;
-        if spec & DEFLATED != 0 {
-            return Err(Inert::Deflated);
-        }
-        specs.push((spec, input.count(MAX_CHANGE_BYTES, Inert::Truncated)?));
-    }
-    if !specs.is_sorted_by(|a, b| a.0 < b.0) {
-        return Err(Inert::Column);
-    }
-    let empty: &[u8] = &[];
-    let mut columns = [empty; COLUMNS.len()];
-    for (spec, len) in specs {
-        if spec == EXPAND || spec == MARK_NAME {
-            return Err(Inert::Mark);
-        }
-        let place = COLUMNS.iter().position(|known| *known == spec).ok_or(Inert::Column)?;
-        columns[place] = input.take(len)?;
-    }
-    Rows::new(columns, actors).collect()
-}
-
-const COLUMNS: [u64; 12] = [
-    OBJ_ACTOR,
-    OBJ_COUNTER,
-    KEY_ACTOR,
-    KEY_COUNTER,
-    KEY_STRING,
-    INSERT,
-    ACTION,
-    VALUE_META,
-    VALUE,
-    PRED_COUNT,
-    PRED_ACTOR,
-    PRED_COUNTER,
-];
-
-/// All columns, read in step.
-struct Rows<'a> {
-    actors: usize,
-    object: (Runs<'a, u64>, Runs<'a, u64>),
-    key: (Runs<'a, u64>, Deltas<'a>, Runs<'a, &'a str>),
-    insert: Booleans<'a>,
-    action: Runs<'a, u64>,
-    value: (Runs<'a, u64>, Cursor<'a>),
-    pred: (Runs<'a, u64>, Runs<'a, u64>, Deltas<'a>),
-    preds: usize,
-}
-
-impl<'a> Rows<'a> {
-    fn new(columns: [&'a [u8]; COLUMNS.len()], actors: usize) -> Self {
-        let [obj_actor, obj_counter, key_actor, key_counter, key_string, insert, action, ..] =
-            columns;
-        let [.., meta, value, pred_count, pred_actor, pred_counter] = columns;
-        Self {
-            actors,
-            object: (Runs::new(obj_actor), Runs::new(obj_counter)),
-            key: (Runs::new(key_actor), Deltas::new(key_counter), Runs::new(key_string)),
-            insert: Booleans::new(insert),
-            action: Runs::new(action),
-            value: (Runs::new(meta), Cursor(value)),
-            pred: (Runs::new(pred_count), Runs::new(pred_actor), Deltas::new(pred_counter)),
-            preds: 0,
-        }
-    }
-
-    fn collect(mut self) -> Result<Vec<Op<'a>>, Inert> {
-        let mut ops = Vec::new();
-        while !self.action.done() {
-            ops.push(self.row()?);
-        }
-        let done = self.object.0.done()
-            && self.object.1.done()
-            && self.key.0.done()
-            && self.key.1.done()
-            && self.key.2.done()
-            && self.insert.done()
-            && self.value.0.done()
-            && self.value.1.is_empty()
-            && self.pred.0.done()
-            && self.pred.1.done()
-            && self.pred.2.done();
-        if done { Ok(ops) } else { Err(Inert::ColumnLengths) }
-    }
-
-    fn id(&self, actor: u64, counter: u64) -> Result<Id, Inert> {
-        let actor = usize::try_from(actor).ok().filter(|actor| *actor < self.actors);
-        match actor {
-            Some(actor) if counter > 0 => Ok(Id { actor, counter }),
-            Some(_) | None => Err(Inert::Actors),
-        }
-    }
-
-    fn row(&mut self) -> Result<Op<'a>, Inert> {
-        let action = self.action.next()?.ok_or(Inert::Action)?;
-        let object = match (self.object.0.next()?, self.object.1.next()?) {
-            (None, None) => None,
-            (Some(actor), Some(counter)) => Some(self.id(actor, counter)?),
-            (None, Some(_)) | (Some(_), None) => return Err(Inert::Key),
-        };
-        let key = match (self.key.0.next()?, self.key.1.next()?, self.key.2.next()?) {
-            (None, None, Some(name)) if name.len() > MAX_KEY_BYTES => {
-                return Err(Inert::KeyTooLong);
-            }
-            (None, None, Some(name)) => Key::Name(name),
-            (None, Some(0), None) => Key::Head,
-            (Some(actor), Some(counter), None) => Key::Element(self.id(actor, counter)?),
-            (_, _, _) => return Err(Inert::Key),
-        };
-        let insert = self.insert.next()?;
-        let meta = self.value.0.next()?.ok_or(Inert::ValueType)?;
-        let value = scalar(meta, &mut self.value.1)?;
-        let action = match (action, value) {
-            (0, None) => Action::MakeMap,
-            (4, None) => Action::MakeText,
-            (1, Some(value)) => Action::Put(value),
-            (3, None) => Action::Delete,
-            (5, Some(Scalar::Int(by))) => Action::Increment(by),
-            (7, _) => return Err(Inert::Mark),
-            (0 | 1 | 3 | 4 | 5, _) => return Err(Inert::ValueType),
-            (2 | 6, _) => return Err(Inert::Makes),
-            (_, _) => return Err(Inert::Action),
-        };
-        let mut preds = Vec::new();
-        let count = self.pred.0.next()?.ok_or(Inert::Preds)?;
-        for _ in 0..count {
-            self.preds += 1;
-            if self.preds > MAX_OPS {
-                return Err(Inert::TooManyOps);
-            }
-            let (Some(actor), Some(counter)) = (self.pred.1.next()?, self.pred.2.next()?) else {
-                return Err(Inert::Preds);
-            };
-            preds.push(self.id(actor, counter)?);
-        }
-        Ok(Op { object, key, insert, action, preds })
-    }
-}
-
-fn scalar<'a>(meta: u64, raw: &mut Cursor<'a>) -> Result<Option<Scalar<'a>>, Inert> {
-    let len = usize::try_from(meta >> 4).map_err(|_| Inert::Truncated)?;
-    let mut bytes = Cursor(raw.take(len)?);
-    let value = match meta & 15 {
-        0 => return if len == 0 { Ok(None) } else { Err(Inert::ValueType) },
-        1 => Scalar::Bool(false),
-        2 => Scalar::Bool(true),
-        4 => Scalar::Int(bytes.signed()?),
-        6 => Scalar::Str(std::str::from_utf8(bytes.take(len)?).map_err(|_| Inert::Utf8)?),
-        7 => Scalar::Bytes(bytes.take(len)?),
-        8 => Scalar::Counter(bytes.signed()?),
-        9 => Scalar::Instant(bytes.signed()?),
-        _ => return Err(Inert::ValueType),
-    };
-    if bytes.is_empty() { Ok(Some(value)) } else { Err(Inert::ValueType) }
 }
 
 fn encode_ops(ops: &[Op<'_>]) -> (Vec<(u64, usize)>, Vec<u8>) {

@@ -166,6 +166,19 @@ impl<'a, T: Cell<'a>> Runs<'a, T> {
         Ok(())
     }
 
+    /// The number of rows, none unfolded.
+    pub(super) fn count(mut self) -> Result<usize, Inert> {
+        while !self.bytes.is_empty() {
+            self.start()?;
+            if let Run::Literal = self.run {
+                for _ in 0..self.left {
+                    T::read(&mut self.bytes)?;
+                }
+            }
+        }
+        Ok(self.rows)
+    }
+
     /// Whether every row was read.
     pub(super) fn done(&self) -> bool {
         self.left == 0 && self.bytes.is_empty()

@@ -213,6 +213,21 @@ fn operations_that_do_not_fit_are_inert() {
 }
 
 #[test]
+fn few_bytes_cannot_hold_many_operations() {
+    let sum = op(None, Key::Name("visits"), Action::Increment(1), &[VISITS]);
+    assert_eq!(judged(&forge(vec![sum.clone(); 300], |_| ())), Standing::Active);
+    let tag = op(Some(TAGS), Key::Name("b"), Action::Put(Scalar::Bool(true)), &[]);
+    let many = forge(vec![tag; 60_000], |_| ());
+    assert!(many.len() < 200);
+    assert_eq!(claimed_ops(&many), Ok(60_000));
+    assert_eq!(judged(&many), Standing::Inert(Inert::Bloated));
+    let cut = op(Some(NOTES), Key::Element(by_publisher(5)), Action::Delete, &[by_publisher(5)]);
+    assert_eq!(judged(&forge(vec![cut; 2], |_| ())), Standing::Inert(Inert::Preds));
+    assert_eq!(claimed_ops(&forge(vec![name()], |_| ())), Ok(1));
+    assert_eq!(claimed_ops(&many[..many.len() - 1]), Err(Inert::Length));
+}
+
+#[test]
 fn changes_with_a_wrong_frame_are_inert() {
     type Touch = fn(&mut Chunk<'_>);
     let cases: [(Inert, Touch); 14] = [
@@ -288,17 +303,21 @@ fn columns(columns: &[(u64, &[u8])]) -> Vec<u8> {
 #[test]
 fn columns_that_would_unfold_or_do_not_fit_are_inert() {
     // One put of true at "a".
-    let (name, insert, action, meta, count): (&[u8], &[u8], &[u8], &[u8], &[u8]) =
-        (&[0x7f, 1, b'a'], &[1], &[0x7f, 1], &[0x7f, 2], &[0x7f, 0]);
+    const NAME: &[u8] = &[0x7f, 1, b'a'];
+    const ROW: [(u64, &[u8]); 5] =
+        [(0x15, NAME), (0x34, &[1]), (0x42, &[0x7f, 1]), (0x56, &[0x7f, 2]), (0x70, &[0x7f, 0])];
     let row = |changed: u64, data: &'static [u8]| {
-        let row = [(0x15, name), (0x34, insert), (0x42, action), (0x56, meta), (0x70, count)];
-        columns(&row.map(|(spec, old)| if spec == changed { (spec, data) } else { (spec, old) }))
+        columns(&ROW.map(|(spec, old)| if spec == changed { (spec, data) } else { (spec, old) }))
     };
     let extra = |spec: u64, data: &'static [u8]| {
-        let mut row =
-            vec![(0x15, name), (0x34, insert), (0x42, action), (0x56, meta), (0x70, count)];
+        let mut row = ROW.to_vec();
         row.push((spec, data));
         row.sort();
+        columns(&row)
+    };
+    let object = |actor: &'static [u8]| {
+        let mut row = vec![(0x01, actor), (0x02, &[0x7f, 1][..])];
+        row.extend(ROW);
         columns(&row)
     };
     let cases = [
@@ -324,7 +343,7 @@ fn columns_that_would_unfold_or_do_not_fit_are_inert() {
         (Inert::Utf8, row(0x15, &[0x7f, 1, 0xff])),
         (Inert::Key, row(0x15, &[])),
         (Inert::Key, extra(0x01, &[0x7f, 0])),
-        (Inert::Actors, extra(0x01, &[0x7f, 4])),
+        (Inert::Actors, object(&[0x7f, 4])),
         (Inert::Number, extra(0x13, &[0x7f, 0x7f])),
         (Inert::Number, row(0x42, &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02])),
         (Inert::ColumnLengths, row(0x15, &[2, 1, b'a'])),
@@ -334,23 +353,7 @@ fn columns_that_would_unfold_or_do_not_fit_are_inert() {
         (Inert::NotCanonical, row(0x70, &[0x7f, 0x80, 0])),
     ];
     for (at, (expected, bytes)) in cases.into_iter().enumerate() {
-        let expected = match expected {
-            // Both are needed to name an object, so the second column is added by hand.
-            Inert::Actors => judged(&columns(&[
-                (0x01, &[0x7f, 4]),
-                (0x02, &[0x7f, 1]),
-                (0x15, name),
-                (0x34, insert),
-                (0x42, action),
-                (0x56, meta),
-                (0x70, count),
-            ])),
-            expected => {
-                assert_eq!(judged(&bytes), Standing::Inert(expected), "case {at}");
-                continue;
-            }
-        };
-        assert_eq!(expected, Standing::Inert(Inert::Actors));
+        assert_eq!(judged(&bytes), Standing::Inert(expected), "case {at}");
     }
 }
 
@@ -466,6 +469,12 @@ fn a_chunk_reads_back_what_any_edit_writes() {
         assert_eq!(sealed(chunk.encode()), change);
         assert_eq!(facet.insert(leaf(2, seq, &change)), Standing::Active);
     }
+}
+
+#[test]
+fn what_automerge_refuses_or_panics_at_is_inert() {
+    assert_eq!(read(b"no chunk").map(drop), Err(Inert::Unreadable));
+    assert_eq!(guarded::<()>(|| panic!("as automerge might")), Err(Inert::Panicked));
 }
 
 #[test]

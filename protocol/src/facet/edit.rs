@@ -6,9 +6,9 @@ use automerge::{Automerge, ChangeHash, ObjId, ROOT, ReadDoc, ScalarValue};
 use thiserror::Error;
 
 use super::{ChangeRef, Facet, Hash};
-use crate::change::{Inert, MAX_KEY_BYTES, MAX_STEP, Place, check_ops, identify};
+use crate::change::{Inert, MAX_KEY_BYTES, MAX_STEP, Place, canonical_json, check_ops, identify};
 use crate::id::LogId;
-use crate::value::{Shape, Value, canonical_json};
+use crate::value::{Shape, Value};
 
 /// One wish.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,7 +86,7 @@ pub enum EditError {
 impl Facet {
     /// The raw bytes of a new change by the owner of `log`, on all present heads; `None` if nothing
     /// would change. They must be inserted before the same log edits again.
-    pub fn edit(&mut self, log: &LogId, edits: &[Edit]) -> Result<Option<Vec<u8>>, EditError> {
+    pub fn edit(&self, log: &LogId, edits: &[Edit]) -> Result<Option<Vec<u8>>, EditError> {
         let mut document = self.document.clone();
         document.set_actor(self.next_actor(log).as_slice().into());
         let mut transaction = document.transaction();
@@ -221,7 +221,7 @@ impl Facet {
 
     /// A new change that brings back what one change replaced, where that still stands;
     /// text is put back where the words around it are found again.
-    pub fn undo(&mut self, log: &LogId, of: ChangeRef) -> Result<Option<Vec<u8>>, EditError> {
+    pub fn undo(&self, log: &LogId, of: ChangeRef) -> Result<Option<Vec<u8>>, EditError> {
         let edits = self.undoing(of).ok_or(EditError::NoSuchChange)?;
         self.edit(log, &edits)
     }
@@ -260,10 +260,12 @@ impl Facet {
                         Some((_, id)) => self.author(&id) == Some(of),
                         None => after.is_none(),
                     };
-                    edits.extend(stands.then(|| match before {
-                        Some(value) => Edit::Put(field, value),
-                        None => Edit::Clear(field),
-                    }));
+                    if stands {
+                        edits.push(match before {
+                            Some(value) => Edit::Put(field, value),
+                            None => Edit::Clear(field),
+                        });
+                    }
                 }
             }
         }

@@ -7,10 +7,11 @@ use super::schema::GENESIS_ACTOR;
 use super::{Facet, Leaf, Schema};
 use crate::change::chunk::{Action, Chunk, Id, Key, Op, Scalar, seal};
 use crate::change::{
-    Actor, Ancestry, Inert, MAX_OPS, actor_of, check_ancestry, check_ops, identify, read,
+    Actor, Ancestry, Inert, MAX_OPS, actor_of, canonical_json, check_ancestry, check_ops, identify,
+    read,
 };
 use crate::id::LogId;
-use crate::value::{Fields, Value, canonical_json};
+use crate::value::{Fields, Value};
 
 /// The raw change that begins a facet in the publisher's `log`, on genesis alone. Without fields
 /// it is an empty change: granted, nothing entered.

@@ -152,11 +152,12 @@ fn every_shape_can_be_edited_and_cleared() {
 
 #[test]
 fn an_edit_that_does_not_fit_is_refused() {
-    let mut facet = published(&schema(), &full());
+    let facet = published(&schema(), &full());
     let long = "x".repeat(1025);
     let put = |field: &str, value| Edit::Put(field.into(), value);
     let splice = |at, delete| Edit::Splice { field: "notes".into(), at, delete, insert: "".into() };
-    let cases: [(Edit, fn(&EditError) -> bool); 9] = [
+    type Expected = fn(&EditError) -> bool;
+    let cases: [(Edit, Expected); 9] = [
         (put("nope", Value::Int(1)), |e| matches!(e, EditError::Field(_))),
         (put("age", Value::Str("1".into())), |e| matches!(e, EditError::Shape(_))),
         (put("prices", Value::Json("{".into())), |e| matches!(e, EditError::NotJson(_))),
@@ -300,6 +301,15 @@ fn a_document_that_is_made_anew_holds_the_same() {
     assert_eq!(facet.values(), before);
 }
 
+#[test]
+fn a_change_that_automerge_only_queues_is_not_applied() {
+    let mut ahead = published(&schema(), &full());
+    let second = edit(&mut ahead, 1, 2, &[Edit::Clear("age".into())]);
+    let mut document = schema().document();
+    let change = read(&second).expect("reads");
+    assert_eq!(apply(&mut document, &change), Err(Inert::NotApplied));
+}
+
 /// Any choice, from a seed: splitmix64.
 struct Dice(u64);
 
@@ -416,6 +426,31 @@ fn gathered(dice: &mut Dice, schema: &Schema, logs: &Logs) -> Facet {
         let again = dice.below(given[by] + 1);
         give(&mut facet, logs, by, again);
         given[by] += 1;
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_first_leaf_reads_the_same_with_and_without_a_document(seed in any::<u64>()) {
+        let mut dice = Dice(seed);
+        let schema = schema();
+        let mut facet = Facet::new(&schema);
+        let edits: Vec<Edit> = (0..12)
+            .map(|_| match any_edit(&mut dice, &facet) {
+                // Positions within what the edits before it have surely written.
+                Edit::Splice { field, insert, .. } => {
+                    Edit::Splice { field, at: 0, delete: 0, insert }
+                }
+                edit => edit,
+            })
+            .chain([Edit::Put("notes".into(), Value::Text("x yz, ab".into()))])
+            .collect();
+        if let Some(change) = facet.edit(&log(1), &edits).expect("fits") {
+            let leaf = leaf(log(1), 1, true, &change);
+            let straight = first_values(&schema, &leaf);
+            prop_assert_eq!(facet.insert(leaf), Standing::Active);
+            prop_assert_eq!(straight, Ok(facet.values()));
+        }
     }
 }
 
