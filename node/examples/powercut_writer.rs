@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
@@ -141,6 +142,10 @@ fn value(number: u64, index: u64) -> Vec<u8> {
 
 fn control_write(dir: &Path) -> Outcome {
     let tree = sled::Config::new().path(dir.join("control")).flush_every_ms(None).open()?;
+    // Making the files does not count as lost data.
+    for path in ["control/db", "control/conf", "control", "."] {
+        File::open(dir.join(path))?.sync_all()?;
+    }
     let mut number = control_last(&tree)?;
     loop {
         number += 1;
