@@ -1,5 +1,6 @@
 //! Measures the store: large values as bundles have them, many small keys, single small commits.
 //! `cargo run --release -p entente-node --example store_speed -- DIR [CACHE_MIB]`
+#![allow(clippy::disallowed_methods, reason = "a measurement needs a clock")]
 
 use std::error::Error;
 use std::path::PathBuf;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-pub mod check;
+mod check;
 mod dump;
 mod encoding;
 mod sled;

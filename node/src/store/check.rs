@@ -11,7 +11,9 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::encoding::u64_at;
-use super::sled::{MANIFEST_KEY, Reader, SledError, SledStore, open_engine};
+use super::sled::{
+    FENCE_KEYS, MANIFEST_KEY, Reader, SledError, SledStore, fence_keys, open_engine,
+};
 use super::{DirectoryLock, OpenError, at, sync_directory};
 
 /// The format that this version writes.
@@ -247,6 +249,9 @@ pub(super) fn create(
     let tree = open_engine(&creating, cache_bytes)?;
     let failed = |e: ::sled::Error| OpenError::Engine { path: creating.clone(), source: e.into() };
     tree.insert(MANIFEST_KEY, manifest.encode()).map_err(failed)?;
+    for key in FENCE_KEYS.flat_map(fence_keys) {
+        tree.insert(key, &[]).map_err(failed)?;
+    }
     tree.flush().map_err(failed)?;
     for name in ["db", "conf"] {
         let path = creating.join(name);

@@ -238,6 +238,13 @@ fn readers_see_whole_batches_while_commits_go_on() {
 }
 
 #[test]
+fn handles_go_to_other_threads() {
+    fn is_shared<T: Send + Sync + 'static>() {}
+    is_shared::<SledStore>();
+    is_shared::<Reader>();
+}
+
+#[test]
 fn a_batch_that_is_refused_changes_nothing_and_the_next_one_works() {
     let scratch = Scratch::new();
     let mut store = open(&scratch.0, SMALL).unwrap();
@@ -378,6 +385,44 @@ fn a_store_whose_files_are_empty_older_or_of_another_store_is_damaged() {
     assert_eq!(damage_at(&scratch.0), Damage::Sentinel);
     fs::write(&sentinel, "entente store\nformat 2\nsomething new\n").unwrap();
     assert!(matches!(open(&scratch.0, SMALL), Err(OpenError::NewerFormat { found: 2, .. })));
+}
+
+#[test]
+fn a_block_of_the_file_that_went_bad_is_never_passed_over() {
+    let whole = Scratch::new();
+    filled(&whole);
+    let expected = open(&whole.0, SMALL).unwrap().scan(&[], &[], 999).unwrap();
+    let (mut refused, mut unsound) = (0, 0);
+    let mut rng = Rng(9);
+    let size = fs::metadata(whole.0.join("sled/db")).unwrap().len();
+    for _ in 0..24 {
+        let scratch = Scratch::new();
+        fs::create_dir_all(scratch.0.join("sled/blobs")).unwrap();
+        for file in ["sentinel", "commits"] {
+            fs::copy(whole.0.join(file), scratch.0.join(file)).unwrap();
+        }
+        for file in fs::read_dir(whole.0.join("sled")).unwrap().map(|f| f.unwrap().path()) {
+            if file.is_file() {
+                fs::copy(&file, scratch.0.join("sled").join(file.file_name().unwrap())).unwrap();
+            }
+        }
+        let db = scratch.0.join("sled/db");
+        let mut bytes = fs::read(&db).unwrap();
+        let at = (rng.below(size) as usize).min(bytes.len() - 512);
+        bytes[at..at + 512].copy_from_slice(&rng.noise(512));
+        fs::write(&db, bytes).unwrap();
+        let Ok(store) = open(&scratch.0, SMALL) else {
+            refused += 1;
+            continue;
+        };
+        if verify(&store.reader()).unwrap().is_sound() {
+            assert_eq!(store.scan(&[], &[], 999).unwrap(), expected, "bad block at {at} of {size}");
+        } else {
+            unsound += 1;
+        }
+    }
+    assert!(refused + unsound > 0, "no bad block hit anything");
+    println!("{refused} refused, {unsound} unsound");
 }
 
 #[test]
