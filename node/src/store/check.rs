@@ -92,16 +92,19 @@ pub(super) struct Manifest {
     pub commits: u64,
     pub entries: u64,
     pub chunks: u64,
+    /// The [`fingerprint`]s of all entries added up: an entry that went back to an older value, or
+    /// one that went while another came back, changes it.
+    pub sum: u64,
 }
 
 impl Manifest {
-    const BYTES: usize = 4 + 16 + 3 * 8;
+    const BYTES: usize = 4 + 16 + 4 * 8;
 
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(Self::BYTES);
         out.extend(FORMAT.to_be_bytes());
         out.extend(self.id.0);
-        for number in [self.commits, self.entries, self.chunks] {
+        for number in [self.commits, self.entries, self.chunks, self.sum] {
             out.extend(number.to_be_bytes());
         }
         out
@@ -116,6 +119,7 @@ impl Manifest {
             commits: u64_at(bytes, 20)?,
             entries: u64_at(bytes, 28)?,
             chunks: u64_at(bytes, 36)?,
+            sum: u64_at(bytes, 44)?,
         })
     }
 
@@ -127,6 +131,20 @@ impl Manifest {
             Err(_) => Err(Damage::Corrupt),
         }
     }
+}
+
+/// A number for an entry as it is stored; made to notice accidents, not adversaries.
+pub(super) fn fingerprint(key: &[u8], stored: &[u8]) -> u64 {
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut state = FACTOR ^ key.len() as u64;
+    let mut mix = |word: u64| state = (state ^ word).wrapping_mul(FACTOR).rotate_left(29);
+    for bytes in [key, stored] {
+        let (words, rest) = bytes.as_chunks::<8>();
+        words.iter().for_each(|word| mix(u64::from_le_bytes(*word)));
+        rest.iter().for_each(|byte| mix(u64::from(*byte)));
+    }
+    mix(stored.len() as u64);
+    state
 }
 
 /// How many commits were acknowledged, in a file beside the engine. It is written after each

@@ -319,12 +319,12 @@ fn a_crash_while_a_store_is_made_leaves_none_or_a_whole_one() {
     assert!(scratch.0.join("sentinel").exists());
 }
 
-/// A store with a hundred entries and 101 commits, closed.
+/// A store with 101 entries, one of them overwritten by every commit; closed.
 fn filled(scratch: &Scratch) {
     let mut store = open(&scratch.0, SMALL).unwrap();
     let mut rng = Rng(6);
     for n in 0..100u8 {
-        put(&mut store, &[(&[n], Some(&rng.noise(1000 * usize::from(n))))]);
+        put(&mut store, &[(&[n], Some(&rng.noise(1000 * usize::from(n)))), (b"last", Some(&[n]))]);
     }
 }
 
@@ -389,13 +389,14 @@ fn a_store_whose_files_are_empty_older_or_of_another_store_is_damaged() {
 
 #[test]
 fn a_block_of_the_file_that_went_bad_is_never_passed_over() {
+    const ROUNDS: u32 = 24;
     let whole = Scratch::new();
     filled(&whole);
     let expected = open(&whole.0, SMALL).unwrap().scan(&[], &[], 999).unwrap();
     let (mut refused, mut unsound) = (0, 0);
     let mut rng = Rng(9);
     let size = fs::metadata(whole.0.join("sled/db")).unwrap().len();
-    for _ in 0..24 {
+    for _ in 0..ROUNDS {
         let scratch = Scratch::new();
         fs::create_dir_all(scratch.0.join("sled/blobs")).unwrap();
         for file in ["sentinel", "commits"] {
@@ -444,17 +445,24 @@ fn verify_finds_what_is_wrong_and_repair_keeps_the_rest() {
     assert!(has(|p| matches!(p, Problem::Entry { what, .. } if what.contains("missing"))));
     assert!(has(|p| matches!(p, Problem::StrayChunk { .. })));
     assert!(has(|p| matches!(p, Problem::UnknownKey { .. })));
-    assert!(has(|p| matches!(p, Problem::EntryCount { counted: 100, found: 101 })));
-    assert_eq!(report.entries, 99);
+    assert!(has(|p| matches!(p, Problem::EntryCount { counted: 101, found: 102 })));
+    assert_eq!(report.entries, 100);
+    let old = tree.get([1, 1]).unwrap().unwrap();
+    tree.remove([1, 200]).unwrap();
+    tree.insert([1, 1], [&old[..], b"x"].concat()).unwrap();
+    let report = verify(&reader).unwrap();
+    assert!(report.problems.iter().any(|p| matches!(p, Problem::OtherEntries)), "{report:?}");
+    tree.insert([1, 200], vec![0, 1]).unwrap();
+    tree.flush().unwrap();
     drop(reader);
 
     let before = open(&scratch.0, SMALL).unwrap().id();
     let repaired = repair(&scratch.0, SMALL).unwrap();
-    assert_eq!((repaired.kept, repaired.problems.len()), (99, 2));
+    assert_eq!((repaired.kept, repaired.problems.len()), (100, 2));
     assert!(repaired.old_files.join("db").exists());
     let store = open(&scratch.0, SMALL).unwrap();
     assert_ne!(store.id(), before, "partners must notice that this is another store");
-    assert_eq!(store.scan(&[], &[], 999).unwrap().len(), 99);
+    assert_eq!(store.scan(&[], &[], 999).unwrap().len(), 100);
     let report = verify(&store.reader()).unwrap();
     assert!(report.is_sound(), "{report:?}");
 }

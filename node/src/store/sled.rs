@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use entente_protocol::store::{Batch, Entry, Store, StoreError};
 use thiserror::Error;
 
-use super::check::{CommitCounter, Manifest, StoreId};
+use super::check::{CommitCounter, Manifest, StoreId, fingerprint};
 use super::encoding::{self, CHUNK_BYTES, Chunks, Encoder, Flaw, MAX_VALUE_BYTES};
 use super::{DirectoryLock, OpenError, at};
 
@@ -289,7 +289,10 @@ impl Shared {
                 }
                 manifest.chunks = manifest.chunks.saturating_sub(u64::from(chunks.count));
             }
-            manifest.entries = manifest.entries.saturating_sub(u64::from(old.is_some()));
+            if let Some(old) = &old {
+                manifest.entries = manifest.entries.saturating_sub(1);
+                manifest.sum = manifest.sum.wrapping_sub(fingerprint(&key, old));
+            }
             let Some(value) = value else {
                 if old.is_some() {
                     writes.remove(key);
@@ -299,6 +302,7 @@ impl Shared {
             manifest.entries += 1;
             let stored = state.encoder.encode(&value);
             if stored.len() <= CHUNK_BYTES {
+                manifest.sum = manifest.sum.wrapping_add(fingerprint(&key, &stored));
                 writes.insert(key, stored);
                 continue;
             }
@@ -314,7 +318,9 @@ impl Shared {
             for (index, piece) in pieces.enumerate() {
                 writes.insert(chunk_key(&chunks, index as u32).as_slice(), piece);
             }
-            writes.insert(key, chunks.head());
+            let head = chunks.head();
+            manifest.sum = manifest.sum.wrapping_add(fingerprint(&key, &head));
+            writes.insert(key, head);
         }
         writes.insert(MANIFEST_KEY, manifest.encode());
         Ok((writes, manifest))

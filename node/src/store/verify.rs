@@ -81,6 +81,9 @@ pub enum Problem {
         /// By this look.
         found: u64,
     },
+    /// As many entries as there should be, but not the same.
+    #[error("some entries are not what was last written")]
+    OtherEntries,
     /// The last commit counted something else.
     #[error("{found} parts of values where the last commit counted {counted}")]
     ChunkCount {
@@ -112,7 +115,7 @@ pub fn verify(store: &Reader) -> Result<Report, StoreError> {
             Err(error) => return Err(StoreError::Engine(error.into())),
         }
         let mut expected: BTreeMap<[u8; 12], Chunks> = BTreeMap::new();
-        let mut seen = 0;
+        let (mut seen, mut sum) = (0, 0u64);
         let mut after = Vec::new();
         for pair in shared.tree.iter() {
             let (key, stored) = match pair {
@@ -126,6 +129,7 @@ pub fn verify(store: &Reader) -> Result<Report, StoreError> {
             match key.first() {
                 Some(&ENTRY) => {
                     seen += 1;
+                    sum = sum.wrapping_add(check::fingerprint(&key, &stored));
                     look_at_entry(shared, &key[1..], &stored, &mut report, &mut expected);
                 }
                 Some(&CHUNK) => {
@@ -142,6 +146,8 @@ pub fn verify(store: &Reader) -> Result<Report, StoreError> {
         }
         if seen != manifest.entries {
             report.note(Problem::EntryCount { counted: manifest.entries, found: seen });
+        } else if sum != manifest.sum {
+            report.note(Problem::OtherEntries);
         }
         if report.chunks != manifest.chunks {
             let found = report.chunks;
