@@ -6,3 +6,4 @@
 )]
 
 pub mod import;
+pub mod store;

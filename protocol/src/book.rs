@@ -64,12 +64,16 @@ impl Replica {
             share: keys::NO_SHARE,
             section: self.me.party.org,
             record: *record,
-            turn: 0,
+            turn: 1,
             compartment: CompartmentId::of_book(&self.me.party.org, kind as u8),
         }
     }
 
-    pub(crate) fn book_row(&self, kind: Kind, record: &RecordId) -> Result<Option<FacetRow>, Refusal> {
+    pub(crate) fn book_row(
+        &self,
+        kind: Kind,
+        record: &RecordId,
+    ) -> Result<Option<FacetRow>, Refusal> {
         self.read(&self.book_key(kind, record).bytes())
     }
 
@@ -95,7 +99,7 @@ impl Replica {
             let record = RecordId(self.draw());
             ids.push(record);
             let change = facet::first_change(&schema, &log, &fields)?;
-            drafts.push(Draft { record, turn: 0, change });
+            drafts.push(Draft { record, turn: 1, change });
         }
         self.write(&compartment, None, drafts)?;
         Ok(ids)
@@ -173,7 +177,7 @@ impl Replica {
             return Err(Refusal::Damaged("no such compartment"));
         };
         let opening = opening.clone();
-        let mut facet = self.facet(&opening, &row.leaves)?;
+        let facet = self.facet(&opening, &row.leaves)?;
         let Some(change) = facet.edit(&log, edits)? else { return Ok(false) };
         let draft = Draft { record: key.record, turn: key.turn, change };
         self.write(&key.compartment, grant, vec![draft])?;
@@ -197,7 +201,8 @@ impl Replica {
                     .is_some_and(|(o, _)| o.schema.shape(edit.field()).is_some())
             });
             let may = home.and_then(|(key, _)| {
-                let grant = self.access().edit_grant(&self.me.party.org, &key.compartment, self.now)?;
+                let grant =
+                    self.access().edit_grant(&self.me.party.org, &key.compartment, self.now)?;
                 Some((*key, grant))
             });
             let Some((key, _)) = may else {
@@ -274,7 +279,8 @@ impl Replica {
             return Ok(());
         };
         let mut edits = Vec::new();
-        let names: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+        let names: std::collections::BTreeSet<&String> =
+            before.keys().chain(after.keys()).collect();
         for name in names {
             let is_ref = vocabulary::field(key.kind, name)
                 .is_some_and(|f| matches!(f.ty, vocabulary::FieldType::Ref(_)));

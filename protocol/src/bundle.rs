@@ -303,9 +303,6 @@ mod tests {
         assert_eq!(opened.id(), sample().id());
         assert_eq!(opened.bundle().leaves[1].change(), None);
         bundle.leaves.swap(0, 1);
-        assert!(matches!(
-            Verified::open(&codec::to_bytes(&bundle)),
-            Err(BundleError::Root)
-        ));
+        assert!(matches!(Verified::open(&codec::to_bytes(&bundle)), Err(BundleError::Root)));
     }
 }

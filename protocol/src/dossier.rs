@@ -133,8 +133,7 @@ impl Dossiers {
     /// Opens a compartment of the own book.
     pub fn open_book(&mut self, org: OrgId, kind: Kind, fields: &[FieldSpec]) -> CompartmentId {
         let id = CompartmentId::of_book(&org, kind as u8);
-        let opening =
-            Opening { share: None, section: org, kind, schema: Schema::open(fields) };
+        let opening = Opening { share: None, section: org, kind, schema: Schema::open(fields) };
         self.all.entry(id).or_default().opening = Some(opening);
         id
     }
@@ -253,9 +252,9 @@ impl Access<'_> {
             return true;
         }
         opening.share.is_some()
-            && self.readers_grants(id).any(|(reader, grant)| {
-                reader == *org && self.grants.in_force(&grant, now).is_ok()
-            })
+            && self
+                .readers_grants(id)
+                .any(|(reader, grant)| reader == *org && self.grants.in_force(&grant, now).is_ok())
     }
 
     /// Orgs that may be served a compartment now, the publisher included.
@@ -301,9 +300,7 @@ impl Access<'_> {
         } else {
             let names: Vec<&str> =
                 opening.schema.fields().iter().map(|f| f.name.as_str()).collect();
-            self.grants
-                .covers_edit(grant, &share, &opening.section, opening.kind, &names)
-                .is_ok()
+            self.grants.covers_edit(grant, &share, &opening.section, opening.kind, &names).is_ok()
         }
     }
 }

@@ -186,13 +186,15 @@ impl Replica {
         if session.stage != Stage::Gate {
             return Err(GateError::Unexpected);
         }
-        let (org, mut statements) = self.check_certificate(&session.node, certificate, rotations)?;
+        let (org, mut statements) =
+            self.check_certificate(&session.node, certificate, rotations)?;
         if org == self.me.party.org {
             return Err(GateError::Unknown);
         }
-        let answered = self.accepting.as_ref().is_some_and(|a| {
-            session.dialer && a.line.node == session.node && a.line.org == org
-        });
+        let answered = self
+            .accepting
+            .as_ref()
+            .is_some_and(|a| session.dialer && a.line.node == session.node && a.line.org == org);
         if answered {
             return Ok((org, statements));
         }

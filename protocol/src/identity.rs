@@ -61,12 +61,7 @@ impl OrgKeys {
     }
 }
 
-fn rotation_digest(
-    org: &OrgId,
-    old: &PublicKey,
-    new: &PublicKey,
-    successor: &Nonce32,
-) -> [u8; 32] {
+fn rotation_digest(org: &OrgId, old: &PublicKey, new: &PublicKey, successor: &Nonce32) -> [u8; 32] {
     hash("entente/rotation-body/1", &[&org.0, &old.0, &new.0, &successor.0])
 }
 
@@ -200,8 +195,7 @@ impl Directory {
             }
             Body::Profile { party, addresses, .. } => {
                 self.learn(party);
-                let new =
-                    (statement.at(), statement.id(), addresses.clone(), party.name.clone());
+                let new = (statement.at(), statement.id(), addresses.clone(), party.name.clone());
                 let known = self.profiles.entry(org).or_insert_with(|| new.clone());
                 if (new.0, new.1) > (known.0, known.1) {
                     *known = new;
@@ -359,12 +353,8 @@ mod tests {
     fn only_a_root_certifies_and_only_a_certified_node_speaks() {
         let (keys, party) = acme();
         let mut directory = Directory::default();
-        let revoke = Statement::sign(
-            party.org,
-            &key(9),
-            Hlc(1),
-            Body::EndNode { node: key(9).public() },
-        );
+        let revoke =
+            Statement::sign(party.org, &key(9), Hlc(1), Body::EndNode { node: key(9).public() });
         assert_eq!(directory.authority(&revoke), Authority::Unknown);
         let mut foreign = party.clone();
         foreign.root = key(50).public();

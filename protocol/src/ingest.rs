@@ -373,7 +373,9 @@ impl Replica {
         if let Some(epoch) = self.read::<Nonce>(&key)? {
             let log = LogId::of(&self.me.node.public(), compartment, &epoch);
             match self.logs.get(&log) {
-                Some(state) if state.grant == grant && self.counted_height(&log, state) == state.height => {
+                Some(state)
+                    if state.grant == grant && self.counted_height(&log, state) == state.height =>
+                {
                     return Ok((log, state.clone()));
                 }
                 Some(_) => {}
@@ -386,7 +388,12 @@ impl Replica {
         Ok((log, self.empty_log(*compartment, epoch, grant)))
     }
 
-    fn empty_log(&self, compartment: CompartmentId, epoch: Nonce, grant: Option<GrantId>) -> LogState {
+    fn empty_log(
+        &self,
+        compartment: CompartmentId,
+        epoch: Nonce,
+        grant: Option<GrantId>,
+    ) -> LogState {
         LogState {
             compartment,
             author: self.me.party.org,
@@ -410,10 +417,15 @@ impl Replica {
         let share = opening.share.unwrap_or(keys::NO_SHARE);
         let mut redactions: std::collections::BTreeMap<(LogId, u64), Vec<u16>> = Default::default();
         for erased in records {
-            if self.dossiers.get(compartment).is_none_or(|(_, d)| d.erased(&erased.record) < erased.turn) {
+            if self
+                .dossiers
+                .get(compartment)
+                .is_none_or(|(_, d)| d.erased(&erased.record) < erased.turn)
+            {
                 continue;
             }
-            let prefix = FacetKey::record_prefix(opening.kind, &share, &opening.section, &erased.record);
+            let prefix =
+                FacetKey::record_prefix(opening.kind, &share, &opening.section, &erased.record);
             for (bytes, row) in self.store.scan(&prefix, &[], 4096)? {
                 let Some(key) = FacetKey::parse(&bytes) else { continue };
                 if key.compartment != *compartment || key.turn > erased.turn {

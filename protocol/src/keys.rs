@@ -79,7 +79,17 @@ impl FacetKey {
     /// The key's bytes.
     pub fn bytes(&self) -> Vec<u8> {
         let turn = self.turn.to_be_bytes();
-        key(b'F', &[&[self.kind as u8], &self.share.0, &self.section.0, &self.record.0, &turn, &self.compartment.0])
+        key(
+            b'F',
+            &[
+                &[self.kind as u8],
+                &self.share.0,
+                &self.section.0,
+                &self.record.0,
+                &turn,
+                &self.compartment.0,
+            ],
+        )
     }
 
     /// Reads a key back; none if it is not a facet's.
@@ -102,7 +112,12 @@ impl FacetKey {
     }
 
     /// All facets of the same record.
-    pub fn record_prefix(kind: Kind, share: &ShareId, section: &OrgId, record: &RecordId) -> Vec<u8> {
+    pub fn record_prefix(
+        kind: Kind,
+        share: &ShareId,
+        section: &OrgId,
+        record: &RecordId,
+    ) -> Vec<u8> {
         key(b'F', &[&[kind as u8], &share.0, &section.0, &record.0])
     }
 }

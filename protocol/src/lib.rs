@@ -46,3 +46,10 @@ pub mod partner;
 pub mod due;
 pub mod session;
 pub mod sync;
+
+#[cfg(test)]
+#[path = "../../tests/world.rs"]
+mod world;
+#[cfg(test)]
+#[path = "../../tests/sim/mod.rs"]
+mod sim;

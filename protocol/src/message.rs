@@ -245,4 +245,3 @@ pub struct InviteLine {
     #[n(6)]
     pub expires_at: u64,
 }
-

@@ -52,11 +52,7 @@ fn secret_hash(secret: &Nonce32) -> Nonce32 {
     Nonce32(hash("entente/invite-secret/1", &[&secret.0]))
 }
 
-fn mac(
-    key: &Nonce32,
-    inviter: (&OrgId, &PublicKey),
-    newcomer: (&OrgId, &PublicKey),
-) -> Nonce32 {
+fn mac(key: &Nonce32, inviter: (&OrgId, &PublicKey), newcomer: (&OrgId, &PublicKey)) -> Nonce32 {
     let mut hasher = blake3::Hasher::new_keyed(&key.0);
     hasher.update(b"entente/invite-mac/1\0");
     for part in [&inviter.0.0, &inviter.1.0, &newcomer.0.0, &newcomer.1.0] {
@@ -114,8 +110,7 @@ impl Replica {
         let bytes = BASE32_NOPAD
             .decode(body.to_ascii_uppercase().as_bytes())
             .map_err(|_| refuse(damaged))?;
-        let line: InviteLine =
-            codec::from_bytes(&bytes, 4096).map_err(|_| refuse(damaged))?;
+        let line: InviteLine = codec::from_bytes(&bytes, 4096).map_err(|_| refuse(damaged))?;
         if line.org == self.me.party.org {
             return Err(Refusal::Oneself(line.org));
         }
@@ -186,8 +181,7 @@ impl Replica {
         let nonce = Nonce32(self.draw());
         let profile = self.directory.profile(&self.me.party.org);
         let profile = profile.and_then(|id| self.statements.get(&id)).map(Statement::bytes);
-        let frame =
-            Frame::Welcome { nonce, profile: Blob(profile.unwrap_or_default().to_vec()) };
+        let frame = Frame::Welcome { nonce, profile: Blob(profile.unwrap_or_default().to_vec()) };
         self.send(conn, &frame);
         let welcomed = Welcomed { commitment, nonce, confirm_first: kept.confirm_first };
         if let Some(session) = self.sessions.get_mut(&conn) {
@@ -237,7 +231,8 @@ impl Replica {
             self.refuse(conn, "pairing_commitment");
             return Ok(());
         }
-        let newcomer_root = self.directory.party(&org).map(|p| p.root).unwrap_or(PublicKey([0; 32]));
+        let newcomer_root =
+            self.directory.party(&org).map(|p| p.root).unwrap_or(PublicKey([0; 32]));
         let code = code(
             (&self.me.party.root, &self.me.node.public(), &welcomed.nonce),
             (&newcomer_root, &node, &nonce),
@@ -286,7 +281,8 @@ mod tests {
 
     #[test]
     fn the_code_depends_on_every_key_and_nonce() {
-        let (a, b, n, m) = (PublicKey([1; 32]), PublicKey([2; 32]), Nonce32([3; 32]), Nonce32([4; 32]));
+        let (a, b, n, m) =
+            (PublicKey([1; 32]), PublicKey([2; 32]), Nonce32([3; 32]), Nonce32([4; 32]));
         let plain = code((&a, &b, &n), (&b, &a, &m));
         assert_eq!(plain.len(), 9);
         for other in [

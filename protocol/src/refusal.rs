@@ -183,13 +183,15 @@ impl Refusal {
                 Some("ask its owner for the right to edit; `entente share show` tells what you may")
             }
             Refusal::Internal { .. } => Some("leave that field out"),
-            Refusal::NotOwn { .. } => {
-                Some("to hand a received record on, pass on the grant: `entente share grant … --section`")
-            }
+            Refusal::NotOwn { .. } => Some(
+                "to hand a received record on, pass on the grant: `entente share grant … --section`",
+            ),
             Refusal::MayNotContribute { .. } => {
                 Some("ask the share's opener, or whoever brought you in, for `--contribute`")
             }
-            Refusal::Invite { .. } => Some("ask your partner for a new line: `entente partner invite`"),
+            Refusal::Invite { .. } => {
+                Some("ask your partner for a new line: `entente partner invite`")
+            }
             Refusal::Selector { .. } => Some("write field=value, several separated by commas"),
             Refusal::Value(_)
             | Refusal::Chain(_)

@@ -277,7 +277,10 @@ impl Replica {
     /// needs no order.
     fn restore_statements(&mut self, statements: Vec<Statement>) {
         let is_key = |s: &Statement| {
-            matches!(s.body(), Body::Certificate { .. } | Body::Rotation { .. } | Body::EndNode { .. })
+            matches!(
+                s.body(),
+                Body::Certificate { .. } | Body::Rotation { .. } | Body::EndNode { .. }
+            )
         };
         let (keys, rest): (Vec<_>, Vec<_>) = statements.into_iter().partition(is_key);
         for statement in keys.into_iter().chain(rest) {
@@ -420,7 +423,8 @@ impl Replica {
 
     fn unpark(&mut self) -> Result<(), Refusal> {
         loop {
-            let ready = self.parked.values().find(|s| self.directory.authority(s) == Authority::Holds);
+            let ready =
+                self.parked.values().find(|s| self.directory.authority(s) == Authority::Holds);
             let Some(id) = ready.map(Statement::id) else { return Ok(()) };
             if let Some(statement) = self.parked.remove(&id) {
                 self.take(statement)?;

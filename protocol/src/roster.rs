@@ -89,9 +89,10 @@ impl Replica {
             (None, Address::Own { record, .. }) => self.shares_of(record)?.first().copied(),
         };
         let Some(share) = share else { return Ok(Vec::new()) };
-        let grant = self.grants.contributions(&share).find(|g| {
-            g.to.org == *contributor && matches!(g.scope, Scope::Contribute { .. })
-        });
+        let grant = self
+            .grants
+            .contributions(&share)
+            .find(|g| g.to.org == *contributor && matches!(g.scope, Scope::Contribute { .. }));
         let chain = grant.and_then(|grant| self.grants.chain(&grant.id).ok()).unwrap_or_default();
         Ok(chain.iter().skip(1).map(|link| link.author).collect())
     }

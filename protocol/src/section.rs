@@ -350,7 +350,12 @@ impl Replica {
         Ok(out)
     }
 
-    fn project_slot(&self, share: &ShareId, slot: &Slot, fields: &Fields) -> Result<Fields, Refusal> {
+    fn project_slot(
+        &self,
+        share: &ShareId,
+        slot: &Slot,
+        fields: &Fields,
+    ) -> Result<Fields, Refusal> {
         let orgs = slot.grants.keys().filter_map(|grant| self.grants.audience(grant)).collect();
         self.project(share, slot.kind, slot.fields.iter().map(String::as_str), &orgs, fields)
     }
@@ -616,8 +621,13 @@ impl Replica {
         let follows = self.carry_out(share, &section, &plan, publications)?;
         for id in opened {
             let slot = section.homes.iter().find(|(_, home)| **home == id).map(|(s, _)| s.clone());
-            let replaces: Vec<CompartmentId> =
-                follows.get(&id).into_iter().flatten().filter(|old| plan.retire.contains(old)).copied().collect();
+            let replaces: Vec<CompartmentId> = follows
+                .get(&id)
+                .into_iter()
+                .flatten()
+                .filter(|old| plan.retire.contains(old))
+                .copied()
+                .collect();
             let from = self.marks(&id);
             for grant in slot.iter().flat_map(|slot| slot.grants.keys()) {
                 self.admit(&id, grant, &replaces, from.clone())?;

@@ -109,8 +109,17 @@ mod tests {
 
     #[test]
     fn a_selector_reads_scalars_sets_and_lists() {
-        let yes = ["", "name=Lin Wei", "tags=vip", "tags=segment:vip", "name~lin", "region=", "name!=",
-            "name!=Bo, tags=vip", "emails=lin@example.com"];
+        let yes = [
+            "",
+            "name=Lin Wei",
+            "tags=vip",
+            "tags=segment:vip",
+            "name~lin",
+            "region=",
+            "name!=",
+            "name!=Bo, tags=vip",
+            "emails=lin@example.com",
+        ];
         for text in yes {
             assert!(selects(text), "{text}");
         }

@@ -6,9 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crate::codec;
 use crate::id::{CompartmentId, LogId, OrgId, PublicKey, ShareId};
 use crate::keys;
-use crate::message::{
-    Approach, Frame, Height, MAX_FRAME_BYTES, MAX_GATE_BYTES, VERSION,
-};
+use crate::message::{Approach, Frame, Height, MAX_FRAME_BYTES, MAX_GATE_BYTES, VERSION};
 use crate::pairing::Welcomed;
 use crate::refusal::Refusal;
 use crate::replica::{Conn, Effect, Replica};
@@ -132,8 +130,7 @@ impl Replica {
     /// A frame has come. Anything that is not exactly what the protocol allows ends the connection.
     pub fn frame(&mut self, conn: Conn, bytes: &[u8]) -> Result<(), Refusal> {
         let Some(session) = self.sessions.get(&conn) else { return Ok(()) };
-        let limit =
-            if session.stage == Stage::Gate { MAX_GATE_BYTES } else { MAX_FRAME_BYTES };
+        let limit = if session.stage == Stage::Gate { MAX_GATE_BYTES } else { MAX_FRAME_BYTES };
         let Ok(frame) = codec::from_bytes::<Frame>(bytes, limit) else {
             self.refuse(conn, "frame_malformed");
             return Ok(());

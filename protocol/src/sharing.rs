@@ -149,17 +149,15 @@ impl Replica {
                 Err(Refusal::ShareEnded)
             }
             Some(Body::OpenShare { .. }) => Ok(()),
-            Some(_) | None => {
-                Err(Refusal::NotFound { what: "share", text: share.to_string() })
-            }
+            Some(_) | None => Err(Refusal::NotFound { what: "share", text: share.to_string() }),
         }
     }
 
     fn party(&self, org: &OrgId) -> Result<Party, Refusal> {
-        let known = self.directory.party(org).ok_or_else(|| Refusal::NotFound {
-            what: "partner",
-            text: org.to_string(),
-        })?;
+        let known = self
+            .directory
+            .party(org)
+            .ok_or_else(|| Refusal::NotFound { what: "partner", text: org.to_string() })?;
         Ok(Party { name: self.directory.name(org).to_owned(), ..known.clone() })
     }
 
@@ -280,8 +278,7 @@ impl Replica {
         let parent = self.parent_of(new)?;
         let selector =
             new.selector.as_deref().map(|text| Selector::parse(kind, text)).transpose()?;
-        let mut leaving =
-            Leaving { org: new.to, kind, fields, records: 0, held_back: 0 };
+        let mut leaving = Leaving { org: new.to, kind, fields, records: 0, held_back: 0 };
         if parent.is_some() {
             let at = crate::view::ListQuery { kind, ..crate::view::ListQuery::of(kind) };
             let list = self.list(&at)?;
@@ -310,10 +307,10 @@ impl Replica {
     pub fn revoke(&mut self, grants: &[GrantId], reason: u8) -> Result<Vec<GrantId>, Refusal> {
         let mut revoked = Vec::new();
         for grant in grants {
-            let info = self.grants.get(grant).ok_or_else(|| Refusal::NotFound {
-                what: "grant",
-                text: grant.to_string(),
-            })?;
+            let info = self
+                .grants
+                .get(grant)
+                .ok_or_else(|| Refusal::NotFound { what: "grant", text: grant.to_string() })?;
             let me = self.me.party.org;
             let above = self.grants.issuers_above(grant);
             if info.author != me && !above.contains(&me) {
@@ -460,7 +457,11 @@ impl Replica {
         sections
     }
 
-    fn compartments_of(&self, share: &ShareId, org: &OrgId) -> Result<Vec<CompartmentView>, Refusal> {
+    fn compartments_of(
+        &self,
+        share: &ShareId,
+        org: &OrgId,
+    ) -> Result<Vec<CompartmentView>, Refusal> {
         let access = self.access();
         let mut views = Vec::new();
         for (id, opening, dossier) in self.dossiers.iter() {

@@ -30,8 +30,12 @@ impl Replica {
             peer.heard = 0;
             peer.told = 0;
             peer.settled.clear();
-            let old: Vec<Vec<u8>> =
-                self.store.scan(&keys::stored_at_all(&node), &[], usize::MAX)?.into_iter().map(|(k, _)| k).collect();
+            let old: Vec<Vec<u8>> = self
+                .store
+                .scan(&keys::stored_at_all(&node), &[], usize::MAX)?
+                .into_iter()
+                .map(|(k, _)| k)
+                .collect();
             for key in old {
                 self.remove(&key)?;
             }
@@ -130,7 +134,11 @@ impl Replica {
         self.store_peer(&node)
     }
 
-    pub(crate) fn on_statements_stored(&mut self, conn: Conn, position: u64) -> Result<(), Refusal> {
+    pub(crate) fn on_statements_stored(
+        &mut self,
+        conn: Conn,
+        position: u64,
+    ) -> Result<(), Refusal> {
         let Some(session) = self.sessions.get(&conn) else { return Ok(()) };
         let (node, sent) = (session.node, session.sent);
         if let Some(peer) = self.peers.get_mut(&node) {

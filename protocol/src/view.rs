@@ -142,7 +142,8 @@ impl Replica {
             for field in opening.schema.fields() {
                 if !view.fields.contains_key(&field.name) {
                     view.fields.insert(field.name.clone(), row.fields.get(&field.name).cloned());
-                    view.conflicts.extend(row.conflicts.iter().filter(|c| **c == field.name).cloned());
+                    view.conflicts
+                        .extend(row.conflicts.iter().filter(|c| **c == field.name).cloned());
                 }
             }
             if row.at > view.updated_at {
@@ -226,7 +227,8 @@ impl Replica {
         let named = Kind::ALL.into_iter().find(|k| text.starts_with(k.prefix()));
         let what = kind.or(named).map_or("record", Kind::name);
         let missing = || Refusal::NotFound { what, text: text.to_owned() };
-        let named = named.filter(|named| kind.is_none_or(|kind| kind == *named)).ok_or_else(missing)?;
+        let named =
+            named.filter(|named| kind.is_none_or(|kind| kind == *named)).ok_or_else(missing)?;
         if let Some((kind, record)) = Kind::parse_id(text) {
             return self.locate(kind, &record)?.ok_or_else(missing);
         }
@@ -287,7 +289,12 @@ impl Replica {
         for section in first.into_iter().chain(self.sections_of(share)) {
             let prefix = FacetKey::record_prefix(kind, share, &section, record);
             if !self.store.scan(&prefix, &[], 1)?.is_empty() {
-                return Ok(Some(Address::Received { kind, share: *share, section, record: *record }));
+                return Ok(Some(Address::Received {
+                    kind,
+                    share: *share,
+                    section,
+                    record: *record,
+                }));
             }
         }
         Ok(None)

@@ -1,8 +1,8 @@
 //! The rules for one scope and for one hand-over, each a plain function of what it judges.
 //! Knows no index, no chain beyond the link above, and no clock.
 
-use super::error::LinkError;
 use super::GrantInfo;
+use super::error::LinkError;
 use crate::id::OrgId;
 use crate::identity::org_id;
 use crate::statement::{Party, Scope};

@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::id::Nonce;
+use crate::id::PublicKey;
+use crate::identity::org_id;
 use crate::sign::SigningKey;
+use crate::statement::Nonce32;
 
 const DEPTHS: std::ops::RangeInclusive<usize> = 1..=5;
 
