@@ -4,3 +4,5 @@
     clippy::disallowed_methods,
     reason = "the node owns clock, threads and files"
 )]
+
+pub mod network;
