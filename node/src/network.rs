@@ -5,6 +5,7 @@
 mod dial;
 mod door;
 mod frame;
+mod seat;
 mod session;
 mod switchboard;
 #[cfg(test)]

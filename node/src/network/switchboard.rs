@@ -3,8 +3,6 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    io,
-    num::NonZeroU8,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -16,12 +14,10 @@ use futures::StreamExt;
 use libp2p::{
     Multiaddr, PeerId, Stream, Swarm,
     core::ConnectedPoint,
-    identify,
     identity::Keypair,
     multiaddr::Protocol,
-    ping,
     swarm::{
-        self, ConnectionId, DialError, NetworkBehaviour, SwarmEvent,
+        ConnectionId, DialError, SwarmEvent,
         dial_opts::{DialOpts, PeerCondition},
     },
 };
@@ -35,18 +31,12 @@ use super::{
     CLOSE_GRACE, CloseReason, ConnId, DialFailure, Limits, NetworkError, NetworkEvent, PeerKey,
     SHUTDOWN_MAX, Shared,
     dial::{Verdict, Wanted, verdict},
-    door::{Answered, Door},
+    door::Answered,
     key_of_peer_id, peer_id_of,
+    seat::{Connection, Next, Seat},
     session::{self, Link},
-    transport::{STREAMS_PER_CONNECTION_MAX, dialable, last_kind, transport, without_peer},
+    transport::{Behaviour, BehaviourEvent, dial_failure, dialable, swarm, without_peer},
 };
-
-const PING_INTERVAL: Duration = Duration::from_secs(5);
-const PING_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Without an answer for this long a connection is dead. Counted here, because the ping protocol
-/// forgives its first failure and would take twice as long.
-const SILENCE_MAX: Duration = Duration::from_secs(15);
 
 /// How long a connection waits that the peer dialed although another stands: see [`Verdict::Wait`].
 const WAIT_MAX: Duration = Duration::from_secs(2);
@@ -56,47 +46,14 @@ const CONNECTIONS_PER_PEER_MAX: usize = 2;
 /// Events of the task itself that wait for room in the channel; at this many the swarm pauses.
 const OUTBOX_CAPACITY: usize = 64;
 
-/// The part of [`SHUTDOWN_MAX`] that is left beside [`CLOSE_GRACE`], halved for two steps.
+/// With nothing due, how long the task sleeps.
+const IDLE_WAKE: Duration = Duration::from_secs(3600);
+
+/// What each of the two steps of a stop gets of [`SHUTDOWN_MAX`] beside [`CLOSE_GRACE`]; the last
+/// third is slack.
 const STOP_SHARE: Duration = SHUTDOWN_MAX.saturating_sub(CLOSE_GRACE).checked_div(3).unwrap();
 
 static NEXT_CONN: AtomicU64 = AtomicU64::new(1);
-
-#[derive(NetworkBehaviour)]
-struct Behaviour {
-    door: Door,
-    ping: ping::Behaviour,
-    identify: identify::Behaviour,
-}
-
-/// A libp2p connection, whether or not its stream is in use.
-struct Connection {
-    peer: PeerKey,
-    /// Whether this node dialed it.
-    dialer: bool,
-    address: Multiaddr,
-    /// When it is dropped for not being admitted.
-    gate_until: Option<Instant>,
-    /// When it is dropped for not answering.
-    answer_until: Instant,
-    /// Whether its stream was open.
-    answered: bool,
-    /// Whether it is on its way out, and its session with it.
-    ending: bool,
-}
-
-/// The place of one peer: the session that the engine sees, and a stream that may follow it.
-struct Seat {
-    session: Arc<Link>,
-    task: Id,
-    next: Option<Next>,
-}
-
-struct Next {
-    connection: ConnectionId,
-    stream: Stream,
-    /// When the session is ended in favour of this stream; `None` if it is ending already.
-    wait_until: Option<Instant>,
-}
 
 pub(super) struct Switchboard {
     swarm: Swarm<Behaviour>,
@@ -119,29 +76,15 @@ impl Switchboard {
         shared: Arc<Shared>,
         events: mpsc::Sender<NetworkEvent>,
     ) -> Result<Self, NetworkError> {
-        let local = keypair.public().to_peer_id();
-        let identify = identify::Config::new("/entente/1".to_owned(), keypair.public())
-            .with_agent_version("entente".to_owned())
-            .with_hide_listen_addrs(true)
-            .with_cache_size(0);
-        let ping = ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT);
-        let behaviour = Behaviour {
-            door: Door::new(limits.strangers_max, limits.handshakes_max),
-            ping: ping::Behaviour::new(ping),
-            identify: identify::Behaviour::new(identify),
-        };
-        let config = swarm::Config::with_tokio_executor()
-            .with_dial_concurrency_factor(NonZeroU8::MIN)
-            .with_max_negotiating_inbound_streams(STREAMS_PER_CONNECTION_MAX);
-        let mut swarm = Swarm::new(transport(&keypair)?, behaviour, local, config);
+        let mut swarm = swarm(&keypair, &limits)?;
         for address in listen {
             swarm
                 .listen_on(address.clone())
                 .map_err(|source| NetworkError::Listen { address: address.clone(), source })?;
         }
         Ok(Self {
+            own: key_of_peer_id(swarm.local_peer_id()).expect("this node's key is an Ed25519 key"),
             swarm,
-            own: key_of_peer_id(&local).expect("this node's key is an Ed25519 key"),
             limits,
             shared,
             events,
@@ -241,7 +184,7 @@ impl Switchboard {
             SwarmEvent::Behaviour(BehaviourEvent::Ping(ping)) => {
                 let connection = self.connections.get_mut(&ping.connection);
                 if let (Some(connection), Ok(_)) = (connection, ping.result) {
-                    connection.answer_until = Instant::now() + SILENCE_MAX;
+                    connection.heard(Instant::now());
                 }
             }
             _ => {}
@@ -254,15 +197,9 @@ impl Switchboard {
             return;
         };
         let now = Instant::now();
-        let connection = Connection {
-            peer,
-            dialer: endpoint.is_dialer(),
-            address: without_peer(endpoint.get_remote_address().clone()),
-            gate_until: Some(now + self.limits.gate_timeout),
-            answer_until: now + SILENCE_MAX,
-            answered: false,
-            ending: false,
-        };
+        let address = without_peer(endpoint.get_remote_address().clone());
+        let gate_until = now + self.limits.gate_timeout;
+        let connection = Connection::new(peer, endpoint.is_dialer(), address, now, gate_until);
         self.connections.insert(id, connection);
         let of_peer = |(_, c): &(&ConnectionId, &Connection)| c.peer == peer && !c.ending;
         if self.connections.iter().filter(of_peer).count() > CONNECTIONS_PER_PEER_MAX {
@@ -287,20 +224,10 @@ impl Switchboard {
         if self.seats.contains_key(&peer) {
             return;
         }
-        let reason = match error {
-            DialError::WrongPeerId { address, .. } | DialError::LocalPeerId { address } => {
-                self.wanted.on_wrong_key(&peer, &without_peer(address.clone()));
-                DialFailure::WrongKey
-            }
-            DialError::NoAddresses => DialFailure::NoAddress,
-            DialError::Transport(errors) => DialFailure::Unreachable(last_kind(errors)),
-            DialError::Aborted
-            | DialError::Denied { .. }
-            | DialError::DialPeerConditionFalse(_) => {
-                DialFailure::Unreachable(io::ErrorKind::Interrupted)
-            }
-        };
-        self.on_lost(peer, Some(reason));
+        if let DialError::WrongPeerId { address, .. } | DialError::LocalPeerId { address } = error {
+            self.wanted.on_wrong_key(&peer, &without_peer(address.clone()));
+        }
+        self.on_lost(peer, Some(dial_failure(error)));
     }
 
     /// The peer is not connected any more, or still not.
@@ -346,7 +273,10 @@ impl Switchboard {
     }
 
     fn open(&mut self, peer: PeerKey, id: ConnectionId, stream: Stream) {
-        let Some(connection) = self.connections.get(&id) else { return };
+        let Some(connection) = self.connections.get(&id) else {
+            self.on_lost(peer, None);
+            return;
+        };
         let conn = ConnId(NEXT_CONN.fetch_add(1, Ordering::Relaxed));
         let dialed = connection.dialer.then_some(&connection.address);
         self.wanted.on_open(&peer, dialed);
@@ -406,24 +336,15 @@ impl Switchboard {
 
     /// The earliest time at which [`Self::on_time`] has something to do.
     fn next_wake(&self) -> Instant {
-        let connections = self.connections.values().filter(|c| !c.ending);
-        let ends = connections.flat_map(|c| [c.gate_until, Some(c.answer_until)]).flatten();
+        let ends = self.connections.values().filter_map(Connection::deadline);
         let waits = self.seats.values().filter_map(|seat| seat.next.as_ref()?.wait_until);
-        let idle = Instant::now() + SILENCE_MAX;
+        let idle = Instant::now() + IDLE_WAKE;
         ends.chain(waits).chain(self.wanted.next_due()).min().unwrap_or(idle)
     }
 
     fn on_time(&mut self, now: Instant) {
-        let due = |(id, c): (&ConnectionId, &Connection)| {
-            if c.ending {
-                None
-            } else if c.gate_until.is_some_and(|at| at <= now) {
-                Some((*id, CloseReason::NotAdmitted))
-            } else {
-                (c.answer_until <= now).then_some((*id, CloseReason::Silent))
-            }
-        };
-        let over: Vec<_> = self.connections.iter().filter_map(due).collect();
+        let overdue = |(id, c): (&_, &Connection)| c.overdue(now).map(|reason| (*id, reason));
+        let over: Vec<_> = self.connections.iter().filter_map(overdue).collect();
         for (id, reason) in over {
             self.end(id, reason);
         }
@@ -449,10 +370,8 @@ impl Switchboard {
 
     /// While the swarm was paused, answers could not be counted.
     fn forgive_silence(&mut self) {
-        let until = Instant::now() + SILENCE_MAX;
-        for connection in self.connections.values_mut() {
-            connection.answer_until = until;
-        }
+        let now = Instant::now();
+        self.connections.values_mut().for_each(|connection| connection.heard(now));
     }
 
     /// Ends the sessions, then the connections, then stops listening.
