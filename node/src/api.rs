@@ -2,13 +2,13 @@
 //! scripts rely on. Knows nothing of stores, replicas or networks.
 
 pub mod customer;
+pub mod grant;
 pub mod node;
 pub mod partner;
 pub mod problem;
 pub mod record;
 pub mod share;
 
-use entente_protocol::vocabulary::Kind;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -18,30 +18,6 @@ pub const ROOT: &str = "/api/v1";
 pub const PROGRESS_TYPE: &str = "application/x-ndjson";
 /// How many items a list gives when nothing else is asked for.
 pub const DEFAULT_LIMIT: usize = 100;
-
-/// The kinds of record with the noun that URLs use for many of them.
-pub const COLLECTIONS: [(Kind, &str, &str); 5] = [
-    (Kind::Event, "event", "events"),
-    (Kind::Customer, "customer", "customers"),
-    (Kind::Participation, "participation", "participations"),
-    (Kind::Interaction, "interaction", "interactions"),
-    (Kind::Followup, "followup", "followups"),
-];
-
-/// The URL noun of a kind: `events`.
-pub fn collection(kind: Kind) -> &'static str {
-    COLLECTIONS[kind as usize].2
-}
-
-/// The noun of a kind: `event`.
-pub fn noun(kind: Kind) -> &'static str {
-    COLLECTIONS[kind as usize].1
-}
-
-/// The kind whose noun, for one or for many, this is.
-pub fn kind_of(noun: &str) -> Option<Kind> {
-    COLLECTIONS.iter().find(|(_, one, many)| *one == noun || *many == noun).map(|row| row.0)
-}
 
 /// A company, as answers name it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
@@ -79,18 +55,4 @@ pub enum Step<T> {
     Result(T),
     /// The last line when the work could not go on.
     Problem(problem::ProblemBody),
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_kind_stands_at_its_own_place_in_the_table_of_nouns() {
-        for (kind, one, many) in COLLECTIONS {
-            assert_eq!((noun(kind), collection(kind)), (one, many));
-            assert_eq!((kind_of(one), kind_of(many)), (Some(kind), Some(kind)));
-        }
-        assert_eq!(kind_of("shares"), None);
-    }
 }

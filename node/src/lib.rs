@@ -4,3 +4,9 @@
     clippy::disallowed_methods,
     reason = "the node owns clock, threads and files"
 )]
+
+pub mod api;
+pub mod http;
+pub mod import;
+pub mod placeholder;
+pub mod service;
