@@ -6,7 +6,10 @@
 )]
 
 pub mod api;
+pub mod config;
+pub mod directory;
 pub mod http;
 pub mod import;
 pub mod placeholder;
 pub mod service;
+pub mod start;

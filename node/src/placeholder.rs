@@ -547,7 +547,11 @@ impl<S> Replica<S> {
         let mut items: Vec<RecordView> = Vec::new();
         for ((k, id), (fields, _)) in &self.records {
             let fits = query.selector.as_ref().is_none_or(|s| s.fits(kind, fields));
-            let past = query.after.as_ref().is_none_or(|after| kind.id_text(id) > *after);
+            let past = query
+                .after
+                .as_ref()
+                .and_then(|after| Kind::parse_id(after))
+                .is_none_or(|(_, after)| *id > after);
             if *k == kind as u8 && fits && past && query.from != From::Partners {
                 if items.len() == query.limit {
                     let last = items.last().map(|v| kind.id_text(&v.address.record));
