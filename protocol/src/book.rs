@@ -102,6 +102,12 @@ impl Replica {
             drafts.push(Draft { record, turn: 1, change });
         }
         self.write(&compartment, None, drafts)?;
+        let has_selection = |share| {
+            self.store.get(&keys::selection(share, kind)).is_ok_and(|found| found.is_some())
+        };
+        if self.grants.shares().any(has_selection) {
+            self.dirty.records.extend(ids.iter().map(|id| (kind, *id)));
+        }
         Ok(ids)
     }
 
@@ -132,7 +138,8 @@ impl Replica {
         match at {
             Address::Own { kind, record } => {
                 self.edit_book(*kind, record, &edits, None)?;
-                self.republish(*kind, record)
+                self.dirty.records.insert((*kind, *record));
+                Ok(())
             }
             Address::Received { kind, share, section, record } => {
                 self.edit_received(*kind, share, section, record, edits)

@@ -37,6 +37,7 @@ pub mod select;
 pub mod sharing;
 pub mod ingest;
 pub mod view;
+pub mod history;
 pub mod roster;
 
 pub mod message;

@@ -127,6 +127,11 @@ impl Replica {
         Ok(org)
     }
 
+    /// Whether a pairing with an org was begun here and is not stored on both sides yet.
+    pub fn is_pairing(&self, org: &OrgId) -> bool {
+        self.accepting.as_ref().is_some_and(|a| a.line.org == *org)
+    }
+
     pub(crate) fn is_accepting(&self, node: &PublicKey) -> bool {
         self.accepting.as_ref().is_some_and(|a| a.line.node == *node)
     }

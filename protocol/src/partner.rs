@@ -180,6 +180,12 @@ impl Replica {
         all
     }
 
+    /// One partner.
+    pub fn partner(&self, org: &OrgId) -> Result<PartnerView, Refusal> {
+        let missing = || Refusal::NotFound { what: "partner", text: org.to_string() };
+        self.partners.get(org).map(|partner| self.partner_view(partner)).ok_or_else(missing)
+    }
+
     fn partner_view(&self, partner: &Partner) -> PartnerView {
         let org = partner.org;
         let mut met_through: Vec<OrgId> = Vec::new();

@@ -173,7 +173,7 @@ pub(crate) struct Dirty {
     pub sections: BTreeSet<ShareId>,
     /// Logs that grew, with the compartment.
     pub logs: BTreeSet<(CompartmentId, LogId)>,
-    /// Own records into which a partner's edit was absorbed: their other facets follow.
+    /// Own records that changed: what is published of them follows.
     pub records: BTreeSet<(Kind, RecordId)>,
     /// Kinds of records that may read differently.
     pub kinds: BTreeSet<Kind>,
@@ -346,6 +346,7 @@ impl Replica {
             } else if self.drop_one_left()? {
             } else if let Some((kind, record)) = self.dirty.records.pop_first() {
                 self.republish(kind, &record)?;
+                self.place_live(kind, &record)?;
             } else if let Some(share) = self.dirty.sections.pop_first() {
                 self.reconcile(&share)?;
             } else if std::mem::take(&mut self.dirty.statements) {
@@ -508,6 +509,21 @@ impl Replica {
 
     pub(crate) fn effect(&mut self, effect: Effect) {
         self.effects.push(effect);
+    }
+
+    /// What time it is for this input.
+    pub fn now(&self) -> Millis {
+        self.now
+    }
+
+    /// How many writes wait for the commit.
+    pub fn pending_writes(&self) -> usize {
+        self.store.pending_len()
+    }
+
+    /// Time has passed without an input.
+    pub fn tick_over(&mut self) -> Result<(), Refusal> {
+        Ok(())
     }
 
     /// This node's org.

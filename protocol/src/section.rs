@@ -16,9 +16,11 @@ use crate::plan::{self, Home, Open, Rule, Slot};
 use crate::refusal::Refusal;
 use crate::replica::Replica;
 use crate::select::Selector;
+use crate::sharing::Leaving;
 use crate::statement::{Body, Cause, FieldSpec, MAX_ERASED, Mark, RecordTurn, Scope};
 use crate::store::{Store, for_each};
 use crate::value::{Fields, Value};
+use crate::view::{From, ListQuery};
 use crate::vocabulary::{self, FieldType, Kind};
 
 /// Where a record of the book stands in a share.
@@ -157,6 +159,81 @@ impl Replica {
             self.refresh_references(share)?;
         }
         Ok(placed)
+    }
+
+    /// Places own records that a selector selects: at most `limit` are looked at, after `after`.
+    /// Answers where to go on.
+    pub fn place_where(
+        &mut self,
+        share: &ShareId,
+        kind: Kind,
+        selector: &Selector,
+        after: Option<Vec<u8>>,
+        limit: usize,
+    ) -> Result<(Placed, Option<Vec<u8>>), Refusal> {
+        let query = ListQuery { from: From::Own, selector: selector.clone(), after, limit, kind };
+        let page = self.list(&query)?;
+        let records: Vec<RecordId> = page.records.iter().map(|view| view.at.record()).collect();
+        Ok((self.place(share, kind, &records)?, page.next))
+    }
+
+    /// Keeps a selection up to date: records that come to be selected are placed by themselves.
+    pub fn keep_placing(
+        &mut self,
+        share: &ShareId,
+        kind: Kind,
+        selector: &str,
+    ) -> Result<(), Refusal> {
+        Selector::parse(kind, selector)?;
+        self.put(&keys::selection(share, kind), codec::to_bytes(&selector.to_owned()))
+    }
+
+    /// Places a record of the book into every share whose standing selection selects it.
+    pub(crate) fn place_live(&mut self, kind: Kind, record: &RecordId) -> Result<(), Refusal> {
+        for share in self.grants.shares().copied().collect::<Vec<_>>() {
+            let Some(text) = self.read::<String>(&keys::selection(&share, kind))? else { continue };
+            let Some(row) = self.book_row(kind, record)? else { return Ok(()) };
+            let selected = Selector::parse(kind, &text)?.selects(kind, &row.fields);
+            let open = self.check_open(&share).and_then(|()| self.publishing_grant(&share, kind));
+            if selected && open.is_ok() && self.publication(&share, record)?.is_none() {
+                self.place(&share, kind, &[*record])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What placing records would let out, by rule; and what would be held back.
+    pub fn preview_place(
+        &self,
+        share: &ShareId,
+        kind: Kind,
+        records: &[RecordId],
+    ) -> Result<(Vec<Leaving>, Vec<Held>), Refusal> {
+        self.check_open(share)?;
+        self.publishing_grant(share, kind)?;
+        let section = self.rules(share)?;
+        let mut leaving: BTreeMap<GrantId, Leaving> = BTreeMap::new();
+        for rule in section.rules.iter().filter(|rule| rule.kind == kind) {
+            let fields = rule.fields.iter().cloned().collect();
+            let none = Leaving { org: rule.org, kind, fields, records: 0, held_back: 0 };
+            leaving.insert(rule.grant, none);
+        }
+        let audience = self.audience(share, kind);
+        let mut placed = Placed::default();
+        for record in records {
+            let Some(row) = self.book_row(kind, record)? else {
+                return Err(Refusal::NotOwn { text: kind.id_text(record) });
+            };
+            if !self.consents(share, kind, record, &row.fields, &audience, &mut placed)? {
+                continue;
+            }
+            for grant in self.reach(&section, share, kind, &row.fields)? {
+                if let Some(leaving) = leaving.get_mut(&grant) {
+                    leaving.records += 1;
+                }
+            }
+        }
+        Ok((leaving.into_values().collect(), placed.held_back))
     }
 
     /// Orgs that rules of this section are for.
@@ -515,7 +592,8 @@ impl Replica {
     }
 
     /// Takes records out of this org's section: erased for its readers.
-    pub fn withdraw(&mut self, share: &ShareId, records: &[RecordId]) -> Result<(), Refusal> {
+    pub fn withdraw(&mut self, share: &ShareId, records: &[RecordId]) -> Result<u64, Refusal> {
+        let mut removed = 0;
         let mut erased: BTreeMap<CompartmentId, Vec<RecordTurn>> = BTreeMap::new();
         for record in records {
             let Some(publication) = self.publication(share, record)? else { continue };
@@ -523,6 +601,7 @@ impl Replica {
                 let at = RecordTurn { record: publication.record, turn: *turn };
                 erased.entry(*home).or_default().push(at);
             }
+            removed += 1;
             self.remove(&keys::publication(share, record))?;
             self.remove(&keys::published(share, &publication.record))?;
             let mut shares = self.shares_of(record)?;
@@ -532,7 +611,7 @@ impl Replica {
         for (home, turns) in erased {
             self.erase(&home, turns)?;
         }
-        Ok(())
+        Ok(removed)
     }
 
     fn erase(&mut self, home: &CompartmentId, turns: Vec<RecordTurn>) -> Result<(), Refusal> {

@@ -85,6 +85,8 @@ pub struct CompartmentView {
     pub editors: BTreeSet<OrgId>,
     /// How many records of it are held here.
     pub records: u64,
+    /// How many compartments with these fields came before it.
+    pub epoch: u64,
 }
 
 /// A grant to be made.
@@ -481,6 +483,7 @@ impl Replica {
                 readers,
                 editors,
                 records: 0,
+                epoch: self.epoch(id, opening),
             });
         }
         let mut count = std::collections::BTreeMap::<CompartmentId, u64>::new();
@@ -497,6 +500,32 @@ impl Replica {
             view.records = count.get(&view.id).copied().unwrap_or(0);
         }
         Ok(views)
+    }
+
+    /// How many retired compartments of the section had the same fields.
+    fn epoch(&self, id: &CompartmentId, of: &crate::dossier::Opening) -> u64 {
+        let before = self.dossiers.iter().filter(|(other, opening, dossier)| {
+            *other != id
+                && dossier.retired()
+                && (opening.share, opening.section, opening.kind) == (of.share, of.section, of.kind)
+                && opening.schema.fields() == of.schema.fields()
+        });
+        before.count() as u64
+    }
+
+    /// Finds a grant of a share by its id or a unique prefix of it.
+    pub fn find_grant(&self, share: &ShareId, text: &str) -> Result<GrantId, Refusal> {
+        let fits: Vec<GrantId> = self
+            .grants
+            .iter()
+            .filter(|g| g.share == *share && g.id.to_string().starts_with(text))
+            .map(|g| g.id)
+            .collect();
+        match fits[..] {
+            [id] => Ok(id),
+            [] => Err(Refusal::NotFound { what: "grant", text: text.to_owned() }),
+            [..] => Err(Refusal::Ambiguous { text: text.to_owned(), count: fits.len() }),
+        }
     }
 
     /// Own records of one kind that are placed in a share.

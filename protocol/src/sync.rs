@@ -14,7 +14,7 @@ use crate::statement::Nonce32;
 use crate::store::Store;
 
 /// Bytes of bundles on their way to one peer and not acknowledged.
-const WINDOW_BYTES: usize = 4 * 1024 * 1024;
+const WINDOW_BYTES: usize = 2 * 1024 * 1024;
 /// A frame of bundles or statements is closed when it has this many bytes.
 const FRAME_BYTES: usize = 256 * 1024;
 
@@ -465,17 +465,8 @@ impl Replica {
         owed
     }
 
-    /// Logs that wait for something, with the reason; `wait synced` waits for them.
-    pub fn waiting(&self) -> Vec<(OrgId, &'static str)> {
-        let sessions = self.sessions.values();
-        sessions
-            .filter_map(|s| Some((s.org?, s)))
-            .flat_map(|(org, s)| s.stalled.values().map(move |why| (org, *why)))
-            .collect()
-    }
-
-    /// Whether bundles that were offered are still on their way here.
-    pub fn receiving(&self) -> bool {
-        self.sessions.values().any(|s| !s.offers.is_empty())
+    /// How many logs are on their way here or wait for something.
+    pub fn unfinished(&self) -> u64 {
+        self.sessions.values().map(|s| (s.offers.len() + s.stalled.len()) as u64).sum()
     }
 }
