@@ -1,4 +1,8 @@
 //! The `entente` command.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "only the protocol takes clock and files as arguments"
+)]
 
 mod ask;
 mod assignment;

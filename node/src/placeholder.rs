@@ -206,7 +206,7 @@ pub enum SelectorError {
     #[error("a selector looks like status=open")]
     Form,
     /// No such field.
-    #[error("{kind} has no field `{name}`")]
+    #[error("{kind} has no field `{name}`{}", .nearest.map(|n| format!("; did you mean `{n}`?")).unwrap_or_default())]
     Field {
         /// The kind.
         kind: Kind,
@@ -465,6 +465,9 @@ pub struct StatusView {
     pub parked: u64,
 }
 
+/// What came of adding participations: each with its customer, and what was held back.
+pub type Added = (Vec<(RecordId, Option<RecordId>)>, Vec<HeldBackView>);
+
 /// The store of a node.
 #[derive(Debug, Default)]
 pub struct NodeStore;
@@ -584,7 +587,7 @@ impl<S> Replica<S> {
         _staff: &[String],
         _status: &str,
         _role: Option<&str>,
-    ) -> Answer<(Vec<(RecordId, Option<RecordId>)>, Vec<HeldBackView>)> {
+    ) -> Answer<Added> {
         Err(Refusal::NotBuiltYet("participation add"))
     }
     pub fn preview_participations(

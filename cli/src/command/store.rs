@@ -22,9 +22,13 @@ pub fn store(session: &mut Session<'_>, verb: &StoreVerb) -> Result<(), CliError
     let stream = session.client().and_then(|client| client.stream("/store/dump"));
     let mut lines = Lines::new(session.globals.json, &mut *session.out);
     match stream {
-        Ok(mut stream) => {
-            io::copy(&mut stream, &mut lines).map_err(CliError::Answer)?;
-        }
+        Ok(mut stream) => match io::copy(&mut stream, &mut lines) {
+            // Somebody has seen enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            copied => {
+                copied.map_err(CliError::Answer)?;
+            }
+        },
         Err(CliError::Unreachable { .. }) => start::dump(&directory, &mut lines)?,
         Err(error) => return Err(error),
     }

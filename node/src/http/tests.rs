@@ -121,7 +121,7 @@ async fn an_unknown_field_is_answered_with_the_nearest_one() {
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert_eq!(problem["code"], "unknown_field");
     assert_eq!(problem["kind"], "usage");
-    assert!(problem["hint"].as_str().unwrap().contains("`title`"), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("`title`"), "{problem}");
 }
 
 #[tokio::test]

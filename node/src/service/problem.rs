@@ -117,11 +117,9 @@ impl Problem {
     pub fn hint(&self) -> Option<String> {
         match self {
             Problem::Refusal(refusal) => refusal.hint(),
-            Problem::Value(ValueError::Unknown { kind, nearest, .. })
-            | Problem::Grantable(GrantableError::Unknown { kind, nearest, .. })
-            | Problem::Selector(SelectorError::Field { kind, nearest, .. }) => {
-                Some(field_hint(*kind, *nearest))
-            }
+            Problem::Value(ValueError::Unknown { kind, .. })
+            | Problem::Grantable(GrantableError::Unknown { kind, .. })
+            | Problem::Selector(SelectorError::Field { kind, .. }) => Some(field_hint(*kind)),
             Problem::Value(ValueError::CustomName { .. } | ValueError::Field { .. })
             | Problem::Grantable(GrantableError::Internal { .. })
             | Problem::Shape(_)
@@ -145,9 +143,6 @@ impl Problem {
     }
 }
 
-fn field_hint(kind: Kind, nearest: Option<&str>) -> String {
-    match nearest {
-        Some(name) => format!("did you mean `{name}`? `entente fields {kind}` lists them all"),
-        None => format!("`entente fields {kind}` lists them all; custom fields are x_…"),
-    }
+fn field_hint(kind: Kind) -> String {
+    format!("`entente fields {kind}` lists them all; custom fields are x_…")
 }
