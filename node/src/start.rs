@@ -1,6 +1,6 @@
 //! Making a data directory and running a node in it: what `init` and `run` do.
 
-use std::io;
+use std::io::{self, Write};
 use std::time::Duration;
 
 use entente_protocol::identity::OrgKeys;
@@ -217,6 +217,16 @@ fn serve(
     tokio::spawn(http::serve(listener, app, async {
         let _ = stopped.await;
     }))
+}
+
+/// Writes everything the store of a node that does not run holds, one JSON line each.
+pub fn dump(directory: &Directory, mut out: &mut dyn Write) -> Result<(), StartError> {
+    if !directory.is_initialised() {
+        return Err(StartError::NotInitialised(directory.path().display().to_string()));
+    }
+    let reader = store::inspect(&directory.store(), Engine::default())?;
+    store::dump(&reader, &mut out).map_err(io::Error::other)?;
+    Ok(())
 }
 
 fn addresses(texts: &[String]) -> Result<Vec<Multiaddr>, StartError> {
