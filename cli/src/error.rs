@@ -7,6 +7,7 @@ use entente_node::api::problem::{ErrorKind, ProblemBody};
 use entente_node::config::ConfigError;
 use entente_node::directory::DirectoryError;
 use entente_node::start::{InitError, StartError};
+use entente_node::store::OpenError;
 use serde_json::{Value as Json, json};
 use thiserror::Error;
 
@@ -131,8 +132,9 @@ impl CliError {
             | CliError::Unwell { .. }
             | CliError::File { .. }
             | CliError::Directory(_)
-            | CliError::Init(_)
-            | CliError::Start(_) => ErrorKind::Unmet,
+            | CliError::Init(_) => ErrorKind::Unmet,
+            CliError::Start(StartError::Serve(_) | StartError::Engine(_)) => ErrorKind::Fault,
+            CliError::Start(_) => ErrorKind::Unmet,
             CliError::AllHeldBack { .. } => ErrorKind::Refused,
             CliError::NotBuiltYet(_) => ErrorKind::NotBuilt,
             CliError::Answer(_) | CliError::Output(_) => ErrorKind::Fault,
@@ -160,9 +162,13 @@ impl CliError {
             CliError::Start(StartError::Directory(_)) => "bad_directory",
             CliError::Init(InitError::Taken(_)) => "taken",
             CliError::Init(InitError::Name) => "no_name",
-            CliError::Init(InitError::Random) => "no_randomness",
             CliError::Start(StartError::Bind(_)) => "cannot_listen",
-            CliError::Start(StartError::Serve(_)) => "fault",
+            CliError::Start(StartError::Listen(_)) => "bad_address",
+            CliError::Start(StartError::Network(_)) => "cannot_listen",
+            CliError::Start(StartError::Store(OpenError::Locked { .. })) => "running_already",
+            CliError::Start(StartError::Store(_) | StartError::Dump(_)) => "bad_store",
+            CliError::Start(StartError::Replica(refusal)) => refusal.code(),
+            CliError::Start(StartError::Serve(_) | StartError::Engine(_)) => "fault",
         }
     }
 
@@ -185,6 +191,9 @@ impl CliError {
             CliError::AllHeldBack { .. } => Some(
                 "note their consent: entente customer consent --where … give --purpose …".into(),
             ),
+            CliError::Start(StartError::Store(OpenError::Locked { .. })) => {
+                Some("a node runs there already; stop it first".into())
+            }
             CliError::Start(StartError::Bind(entente_node::http::access::BindError::Open(_))) => {
                 Some(
                     "use 127.0.0.1, or say --behind-proxy when a proxy with TLS is in front".into(),

@@ -81,6 +81,16 @@ impl Directory {
         self.path.join("node.key")
     }
 
+    /// The node's certificate, signed by the root key.
+    pub fn certificate(&self) -> PathBuf {
+        self.path.join("node.cert")
+    }
+
+    /// A file's bytes.
+    pub fn read(&self, path: &Path) -> Result<Vec<u8>, DirectoryError> {
+        fs::read(path).map_err(|source| DirectoryError::Read { path: path.to_owned(), source })
+    }
+
     /// The store.
     pub fn store(&self) -> PathBuf {
         self.path.join("store")
@@ -138,14 +148,14 @@ impl Directory {
 
     /// The token of the API, if there is one.
     pub fn token(&self) -> Result<Option<String>, DirectoryError> {
-        let text = self.read(&self.token_file())?;
+        let text = self.read_text(&self.token_file())?;
         Ok(text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()))
     }
 
     /// Where the node answers, if one has run here. It may have been killed since.
     pub fn running(&self) -> Result<Option<Running>, DirectoryError> {
         let path = self.running_file();
-        let Some(text) = self.read(&path)? else { return Ok(None) };
+        let Some(text) = self.read_text(&path)? else { return Ok(None) };
         serde_json::from_str(&text).map(Some).map_err(|_| DirectoryError::Damaged { path })
     }
 
@@ -167,7 +177,7 @@ impl Directory {
         }
     }
 
-    fn read(&self, path: &Path) -> Result<Option<String>, DirectoryError> {
+    fn read_text(&self, path: &Path) -> Result<Option<String>, DirectoryError> {
         match fs::read_to_string(path) {
             Ok(text) => Ok(Some(text)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -30,7 +30,7 @@ use access::Token;
 use problem::Failure;
 
 use crate::api;
-use crate::placeholder::EngineHandle;
+use crate::engine::EngineHandle;
 
 const BODY_MAX_BYTES: usize = 1 << 20;
 const FILE_MAX_BYTES: usize = 64 << 20;

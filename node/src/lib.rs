@@ -5,11 +5,13 @@
     reason = "the node owns clock, threads and files"
 )]
 
-pub mod api;
+pub mod start;
 pub mod config;
 pub mod directory;
-pub mod http;
+pub mod engine;
+pub mod network;
+pub mod store;
 pub mod import;
-pub mod placeholder;
 pub mod service;
-pub mod start;
+pub mod api;
+pub mod http;

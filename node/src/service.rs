@@ -14,8 +14,7 @@ pub mod when;
 
 pub use problem::Problem;
 
-/// The replica of this node.
-pub type Replica = crate::placeholder::Replica<crate::placeholder::NodeStore>;
+pub use entente_protocol::replica::Replica;
 /// What a service function answers.
 pub type Answer<T> = Result<T, Problem>;
 /// How many records one call works on before the engine thread is free for others.

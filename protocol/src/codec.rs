@@ -26,10 +26,10 @@ pub enum CodecError {
 /// Encodes a value; writing to memory cannot fail.
 pub fn to_bytes<T: Encode<()>>(value: &T) -> Vec<u8> {
     let mut out = Vec::new();
-    minicbor::encode(value, &mut out).unwrap_or_else(|never| match never {
-        error => unreachable!("encoding into memory failed: {error}"),
-    });
-    out
+    match minicbor::encode(value, &mut out) {
+        Ok(()) => out,
+        Err(error) => unreachable!("encoding into memory failed: {error}"),
+    }
 }
 
 /// Decodes foreign bytes: within the limit, complete and canonical, or refused.

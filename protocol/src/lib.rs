@@ -1,11 +1,56 @@
 //! The sharing protocol of Entente: pure and deterministic. No clock, no socket, no thread.
+//!
+//! In reading order, the way of one shared field: it is a [`value`] of a kind and field of the
+//! [`vocabulary`], entered into the [`book`]; [`grant`]s and [`consent`] say who may have it, and
+//! [`plan`] compiles them into compartments; [`section`] publishes it as a change of a [`facet`],
+//! sealed into a signed [`bundle`]; [`session`] and [`sync`] carry it; [`ingest`] lets it in, by
+//! the [`dossier`] and by what a [`change`] may do; [`view`] shows it.
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
 pub mod codec;
 pub mod id;
 pub mod sign;
-pub mod statement;
-pub mod store;
 pub mod time;
 pub mod value;
 pub mod vocabulary;
+
+pub mod statement;
+pub mod identity;
+pub mod grant;
+pub mod consent;
+pub mod plan;
+pub mod dossier;
+
+pub mod change;
+pub mod facet;
+pub mod bundle;
+pub mod log;
+
+pub mod keys;
+pub mod store;
+
+pub mod refusal;
+pub mod replica;
+pub mod book;
+pub mod section;
+pub mod select;
+pub mod sharing;
+pub mod ingest;
+pub mod view;
+pub mod history;
+pub mod roster;
+
+pub mod message;
+pub mod gate;
+pub mod pairing;
+pub mod partner;
+pub mod due;
+pub mod session;
+pub mod sync;
+
+#[cfg(test)]
+#[path = "../../tests/world.rs"]
+mod world;
+#[cfg(test)]
+#[path = "../../tests/sim/mod.rs"]
+mod sim;

@@ -62,6 +62,18 @@ pub trait Store {
     fn commit(&mut self, batch: Batch) -> Result<(), StoreError>;
 }
 
+impl<S: Store + ?Sized> Store for Box<S> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        (**self).get(key)
+    }
+    fn scan(&self, prefix: &[u8], after: &[u8], limit: usize) -> Result<Vec<Entry>, StoreError> {
+        (**self).scan(prefix, after, limit)
+    }
+    fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
+        (**self).commit(batch)
+    }
+}
+
 /// Calls `each` for every entry under `prefix`, reading in pages so that memory stays bounded.
 pub fn for_each<E: From<StoreError>>(
     store: &dyn Store,

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::id::RecordId;
+use crate::statement::FieldSpec;
 use crate::value::Shape;
 
 mod check;
@@ -334,6 +335,14 @@ pub fn fields(kind: Kind) -> &'static [Field] {
 /// The field of this name; `None` for custom and unknown ones.
 pub fn field(kind: Kind, name: &str) -> Option<&'static Field> {
     fields(kind).iter().find(|field| field.name == name)
+}
+
+/// Every field of a kind as the book's compartment declares it, sorted by name.
+pub fn book_fields(kind: Kind) -> Vec<FieldSpec> {
+    let spec = |f: &Field| FieldSpec { name: f.name.to_owned(), shape: f.ty.shape() };
+    let mut all: Vec<FieldSpec> = fields(kind).iter().map(spec).collect();
+    all.sort();
+    all
 }
 
 /// What the name of a custom field starts with.

@@ -27,7 +27,9 @@ type Answer<T> = Result<Json<T>, Failure>;
 pub async fn status(State(app): State<App>) -> Answer<Status> {
     let http = format!("http://{}", app.settings.address);
     let listen = app.engine.listen();
-    Ok(Json(app.engine.call(move |replica| node::status(replica, http, listen)).await?))
+    let store_bytes = app.engine.store_bytes();
+    let status = move |replica: &mut _| node::status(replica, http, listen, store_bytes);
+    Ok(Json(app.engine.call(status).await?))
 }
 
 /// What is still on its way.

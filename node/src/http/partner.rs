@@ -112,9 +112,10 @@ pub async fn alias(
 #[utoipa::path(post, path = "/api/v1/partners/{partner}/ping", tag = "partners", params(("partner" = String, Path)),
     responses((status = 200, body = Ping)))]
 pub async fn ping(State(app): State<App>, Path(name): Path<String>) -> Answer<Ping> {
-    let find =
-        move |replica: &mut crate::service::Replica| Ok::<_, Problem>(replica.partner(&name)?.org);
-    let org = app.engine.call(find).await?;
-    let round_trip_ms = app.engine.ping(org.org).await?;
-    Ok(Json(Ping { partner: shown::org(&org), round_trip_ms }))
+    let find = move |replica: &mut crate::service::Replica| {
+        let org = replica.find_partner(&name).map_err(Problem::from)?;
+        Ok::<_, Problem>(shown::org(replica, &org))
+    };
+    app.engine.call(find).await?;
+    Err(Problem::NotBuiltYet("partner ping").into())
 }

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use thiserror::Error;
 
 use crate::api::problem::{ErrorKind, ProblemBody};
-use crate::placeholder::Refusal;
+use crate::engine::Stopped;
 use crate::service::Problem;
 
 const MEDIA_TYPE: &str = "application/problem+json";
@@ -44,9 +44,9 @@ pub enum Failure {
     Unready,
 }
 
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        Failure::Service(refusal.into())
+impl From<Stopped> for Failure {
+    fn from(stopped: Stopped) -> Self {
+        Failure::Service(stopped.into())
     }
 }
 

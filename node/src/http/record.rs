@@ -13,7 +13,7 @@ use crate::api::record::{
     Resolve, RosterRow, Undo, Values,
 };
 use crate::api::{self, Done, Made, address};
-use crate::placeholder::Page;
+use crate::service::record::Part;
 use crate::service::{Problem, participation, record};
 
 /// Records read by one call of the engine while a long list is gathered.
@@ -31,12 +31,12 @@ pub async fn list(
 ) -> Result<Response, Failure> {
     let kind = kind(&word)?;
     let limit = params.limit.unwrap_or(api::DEFAULT_LIMIT);
-    let mut page: Page<Record> = Page { items: Vec::new(), next: params.cursor.clone() };
+    let mut page = Part { items: Vec::new(), next: params.cursor.clone() };
     loop {
         let rest = limit - page.items.len();
         let query = ListParams {
             cursor: page.next.take(),
-            limit: Some(rest.min(READ_CHUNK)),
+            limit: Some(if params.sort.is_some() { rest } else { rest.min(READ_CHUNK) }),
             ..params.clone()
         };
         let part = app.engine.call(move |replica| record::list(replica, kind, &query)).await?;

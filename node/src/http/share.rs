@@ -138,8 +138,12 @@ pub async fn leave(Path(_): Path<String>) -> Answer<Done> {
 /// Ends grants.
 #[utoipa::path(post, path = "/api/v1/shares/{share}/revoke", tag = "shares", params(("share" = String, Path)), request_body = Revoke,
     responses((status = 200, body = Revoked)))]
-pub async fn revoke(Path(_): Path<String>, Body(_): Body<Revoke>) -> Answer<Revoked> {
-    Err(Problem::NotBuiltYet("share revoke").into())
+pub async fn revoke(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Body(order): Body<Revoke>,
+) -> Answer<Revoked> {
+    Ok(Json(app.engine.call(move |replica| share::revoke(replica, &name, &order)).await?))
 }
 
 /// Fields × orgs.

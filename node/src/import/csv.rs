@@ -1,159 +1,146 @@
-//! Tables as text: comma, semicolon or tab between the cells, the vocabulary's names as headings.
-//! Reads cells and counts physical lines; what a cell means is `canonical.rs`'s to say.
+//! CSV: bytes to rows of cells, with the physical line each row begins on. A row that cannot be
+//! read never takes its neighbours with it. Knows headings and cells only through `Columns`.
 
-use std::str;
-
+use csv::{ReaderBuilder, StringRecord};
 use entente_protocol::vocabulary::Kind;
 
-use super::canonical::Columns;
-use super::{Importer, ReadError, Sheet};
-use crate::api::customer::Rejected;
+use super::columns::Columns;
+use super::{ImportError, Imported, Rejected, decode};
 
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// Comma-separated values.
-pub struct Csv;
-
-impl Importer for Csv {
-    fn name(&self) -> &'static str {
-        "csv"
-    }
-
-    fn read(&self, kind: Kind, file: &[u8]) -> Result<Sheet, ReadError> {
-        let file = file.strip_prefix(BYTE_ORDER_MARK).unwrap_or(file);
-        let text = str::from_utf8(file).map_err(|error| {
-            let before = &file[..error.valid_up_to()];
-            let breaks = before.iter().filter(|byte| **byte == b'\n').count();
-            ReadError::Encoding { line: breaks as u64 + 1 }
-        })?;
-        let mut reader = csv::ReaderBuilder::new()
-            .delimiter(delimiter(text))
-            .has_headers(false)
-            .flexible(true)
-            .from_reader(text.as_bytes());
-        let mut records = reader.records();
-        let Some(Ok(headings)) = records.next() else { return Err(ReadError::Empty) };
-        let mut sheet = Sheet::default();
-        let columns = Columns::new(kind, headings.iter(), &mut sheet)?;
-        // A quoted cell may hold line breaks, and blank lines are skipped: count from the bytes.
-        let mut lines = Lines::new(text);
-        for record in records {
-            let Ok(record) = record else { continue };
-            let start = record.position().map_or(0, csv::Position::byte);
-            let line = lines.of(start as usize);
-            match record.iter().skip(columns.len()).find(|cell| !cell.trim().is_empty()) {
-                Some(_) => sheet.rejected.push(Rejected {
-                    line,
-                    column: None,
-                    why: format!("{} cells under {} headings", record.len(), columns.len()),
-                }),
-                None => columns.row(kind, line, record.iter(), &mut sheet),
-            }
+/// Reads a table whose first row names the columns. Separators `,` `;` and tab are told from it.
+pub fn read_csv(kind: Kind, bytes: &[u8]) -> Result<Imported, ImportError> {
+    let text = decode::text(bytes)?;
+    let mut table = Table::new(&text);
+    let columns = match table.next()? {
+        None => return Err(ImportError::Empty),
+        Some(Record::Torn { .. }) => return Err(ImportError::Headings),
+        Some(Record::Row { cells, .. }) => Columns::of(kind, cells.iter()),
+    };
+    let mut imported = Imported { unknown_columns: columns.unknown(), ..Imported::default() };
+    while let Some(record) = table.next()? {
+        match record {
+            Record::Torn { line } => imported.rejected.push(Rejected {
+                line,
+                column: None,
+                why: "a quotation mark is not closed, or text follows the closing one".to_owned(),
+            }),
+            Record::Row { line, cells } => match columns.row(line, cells.iter()) {
+                Ok(row) => imported.rows.push(row),
+                Err(rejected) => imported.rejected.push(rejected),
+            },
         }
-        Ok(sheet)
     }
+    Ok(imported)
 }
 
-/// The one that the first line has most of.
-fn delimiter(text: &str) -> u8 {
-    let heading = text.lines().next().unwrap_or_default();
-    let count = |byte: u8| heading.bytes().filter(|b| *b == byte).count();
-    [b';', b'\t']
-        .into_iter()
-        .fold(b',', |best, byte| if count(byte) > count(best) { byte } else { best })
+enum Record {
+    /// A row.
+    Row { line: u64, cells: StringRecord },
+    /// A line that opens a quotation and does not close it properly.
+    Torn { line: u64 },
 }
 
-/// Turns rising byte offsets into line numbers.
-struct Lines<'a> {
-    text: &'a [u8],
-    at: usize,
+/// A text on its way through the CSV reader.
+struct Table<'a> {
+    text: &'a str,
+    separator: u8,
+    reader: csv::Reader<&'a [u8]>,
+    /// Where in the text the reader began.
+    base: usize,
+    counted: usize,
     line: u64,
 }
 
-impl<'a> Lines<'a> {
+impl<'a> Table<'a> {
     fn new(text: &'a str) -> Self {
-        Self { text: text.as_bytes(), at: 0, line: 1 }
+        let separator = separator(text);
+        let reader = reader(text, separator);
+        Self { text, separator, reader, base: 0, counted: 0, line: 1 }
     }
 
-    /// The line of the first cell at or after an offset; blank lines before it are passed over.
-    fn of(&mut self, offset: usize) -> u64 {
-        let mut to = offset.min(self.text.len());
-        while matches!(self.text.get(to), Some(b'\n' | b'\r')) {
-            to += 1;
+    fn next(&mut self) -> Result<Option<Record>, ImportError> {
+        let before = self.base + self.reader.position().byte() as usize;
+        let mut cells = StringRecord::new();
+        if !self.reader.read_record(&mut cells)? {
+            return Ok(None);
         }
-        let breaks = self.text[self.at..to].iter().filter(|byte| **byte == b'\n').count();
-        self.line += breaks as u64;
-        self.at = to;
+        let rest = &self.text[before..];
+        let start = before + rest.len() - rest.trim_start_matches(['\r', '\n']).len();
+        let end = self.base + self.reader.position().byte() as usize;
+        let line = self.line_at(start);
+        let raw = self.text[start..end].trim_end_matches(['\r', '\n']);
+        match raw.find(['\r', '\n']) {
+            // Only a quotation spans lines. If it is not well formed it has most likely swallowed
+            // good rows: give up its first line and go on with the next.
+            Some(first_line) if !well_quoted(raw, self.separator) => {
+                self.base = start + first_line;
+                self.reader = reader(&self.text[self.base..], self.separator);
+                Ok(Some(Record::Torn { line }))
+            }
+            Some(_) | None => Ok(Some(Record::Row { line, cells })),
+        }
+    }
+
+    /// The physical line of a byte; asked for rising positions only.
+    fn line_at(&mut self, byte: usize) -> u64 {
+        let bytes = self.text.as_bytes();
+        let ends_line = |at: &usize| match bytes[*at] {
+            b'\n' => true,
+            b'\r' => bytes.get(at + 1) != Some(&b'\n'),
+            _ => false,
+        };
+        self.line += (self.counted..byte).filter(ends_line).count() as u64;
+        self.counted = byte;
         self.line
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use entente_protocol::value::Value;
+fn reader(text: &str, separator: u8) -> csv::Reader<&[u8]> {
+    ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .delimiter(separator)
+        .from_reader(text.as_bytes())
+}
 
-    use super::*;
-
-    fn read(text: &str) -> Sheet {
-        Csv.read(Kind::Customer, text.as_bytes()).unwrap()
-    }
-
-    fn said(sheet: &Sheet, row: usize, field: &str) -> String {
-        match sheet.rows[row].fields.get(field) {
-            Some(Value::Str(text) | Value::Json(text) | Value::Text(text)) => text.clone(),
-            other => format!("{other:?}"),
+/// The separator that stands most often in the first line, outside quotations.
+fn separator(text: &str) -> u8 {
+    let mut counts = [(b',', 0), (b';', 0), (b'\t', 0)];
+    let mut quoted = false;
+    for byte in text.trim_start_matches(['\r', '\n']).bytes() {
+        match byte {
+            b'"' => quoted = !quoted,
+            b'\r' | b'\n' if !quoted => break,
+            _ if quoted => {}
+            _ => counts.iter_mut().filter(|(known, _)| *known == byte).for_each(|(_, n)| *n += 1),
         }
     }
-
-    #[test]
-    fn headings_are_the_vocabularys_in_either_language_and_unknown_ones_are_kept() {
-        let sheet = read(
-            "\u{feff}external_id,name,Emails,电话,Shoe size\n7,王芳,w@example.com,+8613800138000,38\n",
-        );
-        assert_eq!(sheet.rows[0].external_id.as_deref(), Some("7"));
-        assert_eq!(said(&sheet, 0, "name"), "王芳");
-        assert_eq!(said(&sheet, 0, "emails"), r#"["w@example.com"]"#);
-        assert_eq!(said(&sheet, 0, "x_shoe_size"), "38");
-        assert!(sheet.rejected.is_empty(), "{:?}", sheet.rejected);
-    }
-
-    #[test]
-    fn a_bad_row_is_named_by_its_physical_line_and_never_aborts_the_good_ones() {
-        let sheet =
-            read("name,remark\n\"Li\nWei\",a\n\n,only a remark\nAna,\"b\",too many\nBo,c\n");
-        let lines: Vec<_> = sheet.rows.iter().map(|row| row.line).collect();
-        assert_eq!(lines, [2, 7]);
-        let lines: Vec<_> = sheet.rejected.iter().map(|row| row.line).collect();
-        assert_eq!(lines, [5, 6]);
-    }
-
-    #[test]
-    fn a_value_that_does_not_fit_is_kept_beside_with_a_warning() {
-        let sheet = read("name;emails;gender\nAna;not an address;unsaid\n");
-        assert_eq!(said(&sheet, 0, "x_emails"), "not an address");
-        assert_eq!(said(&sheet, 0, "x_gender"), "unsaid");
-        assert_eq!(sheet.warnings.len(), 2);
-        assert_eq!(sheet.warnings[0].line, 2);
-        assert_eq!(sheet.warnings[0].column.as_deref(), Some("emails"));
-    }
-
-    #[test]
-    fn a_row_needs_something_to_know_the_customer_by() {
-        let sheet = read(
-            "name,family_name,given_name,org_name,emails\n,王,芳,,\n,Doe,Jane,,\n,,,ACME,\n,,,,nobody\n",
-        );
-        assert_eq!(said(&sheet, 0, "name"), "王芳");
-        assert_eq!(said(&sheet, 1, "name"), "Jane Doe");
-        assert_eq!(sheet.rows.len(), 3);
-        assert_eq!(sheet.rejected[0].line, 5);
-    }
-
-    #[test]
-    fn text_in_another_encoding_is_refused_with_the_line() {
-        assert_eq!(
-            Csv.read(Kind::Customer, b"name\nAna\n\xcd\xf5\n"),
-            Err(ReadError::Encoding { line: 3 })
-        );
-        assert_eq!(Csv.read(Kind::Customer, b""), Err(ReadError::Empty));
-    }
+    let (separator, _) = counts.into_iter().rev().max_by_key(|(_, n)| *n).unwrap_or((b',', 0));
+    separator
 }
+
+/// Whether every quotation closes, with nothing between its end and the next separator (RFC 4180).
+fn well_quoted(record: &str, separator: u8) -> bool {
+    enum At {
+        CellStart,
+        Plain,
+        Quoted,
+        QuoteInQuoted,
+    }
+    let mut at = At::CellStart;
+    for byte in record.bytes() {
+        at = match (at, byte) {
+            (At::Quoted, b'"') => At::QuoteInQuoted,
+            (At::Quoted, _) | (At::CellStart | At::QuoteInQuoted, b'"') => At::Quoted,
+            (At::CellStart | At::Plain | At::QuoteInQuoted, byte) if byte == separator => {
+                At::CellStart
+            }
+            (At::CellStart | At::Plain, _) => At::Plain,
+            (At::QuoteInQuoted, _) => return false,
+        };
+    }
+    !matches!(at, At::Quoted)
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,20 +3,22 @@
 use std::collections::BTreeMap;
 
 use data_encoding::BASE32_NOPAD;
+use entente_protocol::book::Address;
+use entente_protocol::facet::Edit;
+use entente_protocol::time::Millis;
 use entente_protocol::value::{Fields, Value};
-use entente_protocol::vocabulary::Kind;
+use entente_protocol::view::{From, ListQuery};
+use entente_protocol::vocabulary::{Kind, canonical_json};
 use serde_json::{Map, Value as Json};
 use thiserror::Error;
 
-use super::consent::scope;
+use super::consent::{self, Note, scope};
 use super::{Answer, CHUNK, Replica};
-use crate::api::customer::{ImportParams, Imported};
+use crate::api::customer::{ImportParams, Imported, Rejected};
 use crate::api::problem::ErrorKind;
-use crate::import::{self, ReadError, Row, Sheet};
-use crate::placeholder::{ConsentOrder, Edit, From, ListQuery, RecordAddress, RecordView};
-
+use crate::import::{self, Imported as Sheet, ImportedRow as Row};
 /// Why nothing was imported.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Error)]
 pub enum ImportError {
     /// There is no such format.
     #[error("there is no format `{0}`")]
@@ -29,7 +31,7 @@ pub enum ImportError {
     Consent(String),
     /// The file cannot be read.
     #[error("the file cannot be read")]
-    Read(#[from] ReadError),
+    Read(#[from] import::ImportError),
     /// No random number for the name of the import.
     #[error("the system gives no random numbers")]
     Random,
@@ -57,19 +59,14 @@ impl ImportError {
 
     pub(super) fn hint(&self) -> Option<String> {
         match self {
-            ImportError::Format(_) => {
-                let names: Vec<_> = import::FORMATS.iter().map(|format| format.name()).collect();
-                Some(format!("this version reads {}", names.join(", ")))
-            }
+            ImportError::Format(_) => Some("this version reads csv".into()),
             ImportError::Consent(_) => {
                 Some("write BASIS:EVIDENCE, such as 'form:fair 2027'".into())
             }
-            ImportError::Read(ReadError::Encoding { .. }) => {
+            ImportError::Read(import::ImportError::Encoding) => {
                 Some("save the file as UTF-8 and import it again".into())
             }
-            ImportError::Read(ReadError::Empty | ReadError::Twice { .. })
-            | ImportError::Mapping
-            | ImportError::Random => None,
+            ImportError::Read(_) | ImportError::Mapping | ImportError::Random => None,
         }
     }
 }
@@ -79,25 +76,26 @@ pub struct Importing {
     params: ImportParams,
     sheet: Sheet,
     at: usize,
-    known: Option<BTreeMap<String, String>>,
+    known: Option<BTreeMap<String, Option<Address>>>,
     result: Imported,
 }
 
 impl Importing {
     /// Reads the file; nothing is changed yet.
     pub fn read(params: ImportParams, file: &[u8]) -> Result<Self, ImportError> {
-        let unknown = || ImportError::Format(params.format.clone().unwrap_or_default());
-        let format = import::format(params.format.as_deref()).ok_or_else(unknown)?;
+        if params.format.as_deref().is_some_and(|format| format != "csv") {
+            return Err(ImportError::Format(params.format.unwrap_or_default()));
+        }
         if params.mapping.is_some() {
             return Err(ImportError::Mapping);
         }
         if let Some(text) = &params.consent {
             text.split_once(':').ok_or_else(|| ImportError::Consent(text.clone()))?;
         }
-        let mut sheet = format.read(Kind::Customer, file)?;
+        let sheet = import::csv::read_csv(Kind::Customer, file)?;
         let mut result = Imported {
-            rejected: std::mem::take(&mut sheet.rejected),
-            warnings: std::mem::take(&mut sheet.warnings),
+            rejected: sheet.rejected.iter().map(rejected).collect(),
+            warnings: warnings(&sheet),
             ..Imported::default()
         };
         if !params.dry_run {
@@ -123,121 +121,145 @@ impl Importing {
         self.result
     }
 
-    /// Takes the next rows; false when there are none left.
+    /// Takes the next rows; false when there are none left. New records of one step share bundles.
     pub fn step(&mut self, replica: &mut Replica) -> Answer<bool> {
-        let consent = self.consent(replica)?;
+        let note = self.note(replica)?;
         let mut known = match self.known.take() {
             Some(known) => known,
             None => who_is_known(replica)?,
         };
         let until = self.sheet.rows.len().min(self.at + CHUNK);
+        let mut new: Vec<Fields> = Vec::new();
+        let mut new_keys: BTreeMap<String, usize> = BTreeMap::new();
         for row in &self.sheet.rows[self.at..until] {
-            let keys = keys(&row.fields, row.external_id.as_deref());
-            let found = keys.iter().find_map(|key| known.get(key)).cloned();
-            let id = match found {
-                Some(id) => {
-                    // In a dry run, a row that repeats one before it has nothing to compare with.
-                    let changed = match id.is_empty() {
-                        true => false,
-                        false => update(replica, &id, row, self.params.dry_run)?,
-                    };
-                    match changed {
-                        true => self.result.updated += 1,
-                        false => self.result.unchanged += 1,
-                    }
-                    id
-                }
-                None => {
-                    self.result.created += 1;
-                    match self.params.dry_run {
-                        true => String::new(),
-                        false => {
-                            let id = replica.create(Kind::Customer, with_external_id(row))?;
-                            Kind::Customer.id_text(&id)
-                        }
-                    }
-                }
-            };
-            if let (Some(consent), false) = (&consent, self.params.dry_run) {
-                let address = address(replica, &id)?;
-                replica.consent_give(&address, consent)?;
-            }
+            let keys = keys(&row.fields);
             // Two rows of one file that share no more than a name are two people.
-            known.extend(keys.into_iter().filter(|k| is_strong(k)).map(|key| (key, id.clone())));
+            let strong = keys.iter().filter(|key| is_strong(key));
+            if let Some(at) = keys.iter().find_map(|key| known.get(key)) {
+                let changed = match at {
+                    Some(at) => update(replica, at, row, note.as_ref(), self.params.dry_run)?,
+                    None => false,
+                };
+                match changed {
+                    true => self.result.updated += 1,
+                    false => self.result.unchanged += 1,
+                }
+                continue;
+            }
+            if let Some(at) = strong.clone().find_map(|key| new_keys.get(key)) {
+                new[*at].extend(row.fields.clone());
+                self.result.unchanged += 1;
+                continue;
+            }
+            self.result.created += 1;
+            new_keys.extend(strong.map(|key| (key.clone(), new.len())));
+            new.push(with_consent(row.fields.clone(), note.as_ref(), replica.now()));
         }
+        let made = if self.params.dry_run {
+            vec![None; new.len()]
+        } else {
+            let made = replica.create_many(Kind::Customer, new)?;
+            made.into_iter()
+                .map(|record| Some(Address::Own { kind: Kind::Customer, record }))
+                .collect()
+        };
+        known.extend(new_keys.into_iter().map(|(key, at)| (key, made[at])));
         self.at = until;
         self.known = Some(known);
         Ok(self.at < self.sheet.rows.len())
     }
 
-    fn consent(&self, replica: &mut Replica) -> Answer<Option<ConsentOrder>> {
+    fn note(&self, replica: &mut Replica) -> Answer<Option<Note>> {
         let Some(text) = &self.params.consent else { return Ok(None) };
         let (basis, evidence) = text.split_once(':').unwrap_or((text, ""));
         let names = self.params.consent_scope.as_deref().unwrap_or_default();
         let names: Vec<String> =
             names.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned).collect();
-        Ok(Some(ConsentOrder {
+        Ok(Some(Note {
             purpose: self.params.consent_purpose.clone(),
             scope: scope(replica, &names)?,
             expires_at: None,
             evidence: Some(evidence.to_owned()),
             basis: Some(basis.to_owned()),
+            given: true,
         }))
     }
 }
 
-fn address(replica: &mut Replica, id: &str) -> Answer<RecordAddress> {
-    Ok(replica.record(id, Some(Kind::Customer))?.address)
+fn rejected(row: &import::Rejected) -> Rejected {
+    Rejected { line: row.line, column: row.column.clone(), why: row.why.clone() }
 }
 
-/// Writes what a row says otherwise than the record; false if that is nothing.
-fn update(replica: &mut Replica, id: &str, row: &Row, dry_run: bool) -> Answer<bool> {
-    let view = replica.record(id, Some(Kind::Customer))?;
-    let differs = |(name, value): &(String, Value)| {
-        view.fields.get(name).is_none_or(|old| old.as_ref() != Some(value))
-    };
-    let mut fields = row.fields.clone();
-    if let Some(ids) = external_ids(row.external_id.as_deref(), view.fields.get("external_ids")) {
-        fields.insert("external_ids".into(), ids);
-    }
-    let edits: Vec<Edit> =
-        fields.into_iter().filter(differs).map(|(name, value)| Edit::Set(name, value)).collect();
-    if edits.is_empty() {
-        return Ok(false);
-    }
-    if !dry_run {
-        replica.edit(&view.address, edits)?;
-    }
-    Ok(true)
+/// What was kept elsewhere than meant: unknown columns, and cells that do not fit.
+fn warnings(sheet: &Sheet) -> Vec<Rejected> {
+    let columns = sheet.unknown_columns.iter().map(|column| Rejected {
+        line: 1,
+        column: Some(column.heading.clone()),
+        why: format!("no field of that name; kept as {}", column.kept_as),
+    });
+    let cells = sheet.rows.iter().flat_map(|row| {
+        row.warnings.iter().map(|cell| Rejected {
+            line: row.line,
+            column: Some(cell.column.clone()),
+            why: format!("{}; kept as {}", cell.why, cell.kept_as),
+        })
+    });
+    columns.chain(cells).collect()
 }
 
-fn with_external_id(row: &Row) -> Fields {
-    let mut fields = row.fields.clone();
-    if let Some(ids) = external_ids(row.external_id.as_deref(), None) {
-        fields.insert("external_ids".into(), ids);
+fn with_consent(mut fields: Fields, note: Option<&Note>, now: Millis) -> Fields {
+    if let Some(note) = note {
+        let mut entries = consent::entries(fields.get("consent"));
+        consent::add(&mut entries, note, now);
+        let value = Value::Json(canonical_json(&Json::Array(entries)));
+        fields.insert("consent".into(), value);
     }
     fields
 }
 
-/// The ids that other systems have for a customer, with this one among them.
-fn external_ids(id: Option<&str>, old: Option<&Option<Value>>) -> Option<Value> {
-    let mut ids = match old {
-        Some(Some(Value::Json(text))) => serde_json::from_str(text).unwrap_or_default(),
-        _ => Map::new(),
+/// Writes what a row says otherwise than the record; false if that is nothing.
+fn update(
+    replica: &mut Replica,
+    at: &Address,
+    row: &Row,
+    note: Option<&Note>,
+    dry_run: bool,
+) -> Answer<bool> {
+    let view = replica.record(at)?;
+    let differs = |(name, value): &(String, Value)| {
+        view.fields.get(name).is_none_or(|old| old.as_ref() != Some(value))
     };
-    ids.insert("external_id".into(), Json::String(id?.to_owned()));
-    Some(Value::Json(entente_protocol::vocabulary::canonical_json(&Json::Object(ids))))
+    let edits: Vec<Edit> = row
+        .fields
+        .clone()
+        .into_iter()
+        .filter(differs)
+        .map(|(name, value)| Edit::Put(name, value))
+        .collect();
+    let changed = !edits.is_empty();
+    if !dry_run {
+        if changed {
+            replica.edit(at, edits)?;
+        }
+        if let Some(note) = note {
+            consent::write(replica, at, note)?;
+        }
+    }
+    Ok(changed)
 }
 
 /// What a customer is known again by: another system's id; or else the name (of the person, or
 /// the company) together with an address. Never an address alone: families and desks share them.
-fn keys(fields: &Fields, external_id: Option<&str>) -> Vec<String> {
+fn keys(fields: &Fields) -> Vec<String> {
     let text = |name: &str| match fields.get(name) {
         Some(Value::Str(text)) => text.trim().to_lowercase(),
         _ => String::new(),
     };
-    if let Some(id) = external_id {
-        return vec![format!("id {id}")];
+    if let Some(Value::Json(ids)) = fields.get("external_ids") {
+        let ids: Map<String, Json> = serde_json::from_str(ids).unwrap_or_default();
+        if let Some(id) = ids.get(import::EXTERNAL_ID_KEY).and_then(Json::as_str) {
+            return vec![format!("id {id}")];
+        }
     }
     let who = format!("{}|{}", text("name"), text("org_name"));
     let mut keys = Vec::new();
@@ -256,34 +278,19 @@ fn is_strong(key: &str) -> bool {
     !key.starts_with("name ")
 }
 
-/// The ids of all own customers by what they are known by.
-fn who_is_known(replica: &mut Replica) -> Answer<BTreeMap<String, String>> {
+/// All own customers by what they are known by; none for one that a dry run would make.
+fn who_is_known(replica: &mut Replica) -> Answer<BTreeMap<String, Option<Address>>> {
+    let query = ListQuery { from: From::Own, ..ListQuery::of(Kind::Customer) };
     let mut known = BTreeMap::new();
-    let mut after = None;
-    loop {
-        let query = ListQuery { from: From::Own, after, limit: CHUNK, selector: None, sort: None };
-        let page = replica.list(Kind::Customer, &query)?;
-        for customer in &page.items {
-            let id = Kind::Customer.id_text(&customer.address.record);
-            for key in keys_of(customer) {
-                known.insert(key, id.clone());
-            }
+    for customer in replica.list(&query)?.records {
+        let values = customer.values();
+        let mut all = keys(&values);
+        if values.contains_key("external_ids") {
+            let mut plain = values.clone();
+            plain.remove("external_ids");
+            all.extend(keys(&plain));
         }
-        after = page.next;
-        if after.is_none() {
-            return Ok(known);
-        }
+        known.extend(all.into_iter().map(|key| (key, Some(customer.at))));
     }
-}
-
-fn keys_of(customer: &RecordView) -> Vec<String> {
-    let fields: Fields =
-        customer.fields.iter().filter_map(|(k, v)| Some((k.clone(), v.clone()?))).collect();
-    let mut all = keys(&fields, None);
-    if let Some(Value::Json(ids)) = fields.get("external_ids") {
-        let ids: Map<String, Json> = serde_json::from_str(ids).unwrap_or_default();
-        let id = ids.get("external_id").and_then(Json::as_str);
-        all.extend(id.map(|id| format!("id {id}")));
-    }
-    all
+    Ok(known)
 }

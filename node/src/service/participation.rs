@@ -7,7 +7,9 @@ use super::problem::Problem;
 use super::{Answer, Replica, shown};
 use crate::api::record::{AddParticipations, Participation, Participations};
 use crate::api::share::Leaving;
-use crate::placeholder::RecordAddress;
+use entente_protocol::book::Address;
+use entente_protocol::refusal::Refusal;
+use entente_protocol::roster::Invitation;
 
 const FIRST_STATUS: &str = "invited";
 
@@ -25,35 +27,54 @@ pub fn add(
     if let Some(role) = role {
         vocabulary::parse_text(Kind::Participation, "role", role)?;
     }
-    let (made, held) = replica.participation_add(&event, &customers, &order.staff, status, role)?;
+    let invitation = Invitation {
+        customers,
+        staff: order.staff.clone(),
+        status: status.to_owned(),
+        role: order.role.clone(),
+    };
+    let made = replica.add_participations(&event, &invitation)?;
     let one = |(id, customer): &(RecordId, Option<RecordId>)| Participation {
         id: Kind::Participation.id_text(id),
         customer: customer.as_ref().map(|id| Kind::Customer.id_text(id)),
     };
+    let held = made.held_back.iter().map(|(kind, held)| (*kind, held));
     Ok(Participations {
-        participations: made.iter().map(one).collect(),
-        held_back: shown::held_back(&held),
+        participations: made.participations.iter().map(one).collect(),
+        held_back: shown::held_back(replica, held),
     })
 }
 
 /// What would leave if they were added.
 pub fn preview(replica: &mut Replica, event: &str, order: &AddParticipations) -> Answer<Leaving> {
     let (event, customers) = named(replica, event, order)?;
-    Ok(shown::leaving(replica.preview_participations(&event, &customers, order.staff.len())?))
+    let Some(share) = replica.share_of_event(&event)? else {
+        return Ok(shown::leaving(replica, Kind::Customer, &[], &[]));
+    };
+    let (to, held) = replica.preview_place(&share, Kind::Customer, &customers)?;
+    Ok(shown::leaving(replica, Kind::Customer, &to, &held))
 }
 
 fn named(
     replica: &mut Replica,
     event: &str,
     order: &AddParticipations,
-) -> Answer<(RecordAddress, Vec<RecordId>)> {
+) -> Answer<(Address, Vec<RecordId>)> {
     if order.customers.is_empty() && order.staff.is_empty() {
         return Err(Problem::Shape("name customers or staff to add"));
     }
-    let event = replica.record(event, Some(Kind::Event))?.address;
+    let event = replica.find_record(event, Some(Kind::Event))?;
     let mut customers = Vec::with_capacity(order.customers.len());
     for name in &order.customers {
-        customers.push(replica.record(name, Some(Kind::Customer))?.address.record);
+        customers.push(own(&replica.find_record(name, Some(Kind::Customer))?)?);
     }
     Ok((event, customers))
+}
+
+/// The id of an own record; a received one cannot be placed.
+pub(super) fn own(at: &Address) -> Answer<RecordId> {
+    match at {
+        Address::Own { record, .. } => Ok(*record),
+        Address::Received { .. } => Err(Refusal::NotOwn { text: at.text() }.into()),
+    }
 }

@@ -7,15 +7,17 @@ use crate::api::Done;
 use crate::api::partner::{
     Accepted, AcceptedPartner, Alias, Invite, NewInvite, Partner, PartnerState,
 };
-use crate::placeholder as view;
+use entente_protocol::partner::{self as known, PartnerView};
+use entente_protocol::refusal::Refusal;
 
 const INVITE_LASTS: &str = "7d";
 
 /// Makes an invite.
 pub fn invite(replica: &mut Replica, order: &NewInvite) -> Answer<Invite> {
     let expires = order.expires.as_deref().unwrap_or(INVITE_LASTS);
-    let expires_at = when::parse(expires, replica.now())?;
-    Ok(Invite { invite: replica.invite(expires_at, order.confirm_first)? })
+    let now = replica.now();
+    let lasts_ms = when::parse(expires, now)?.saturating_sub(now);
+    Ok(Invite { invite: replica.invite(lasts_ms, order.confirm_first)? })
 }
 
 /// Begins to accept an invite; who it is from.
@@ -25,34 +27,33 @@ pub fn accept(replica: &mut Replica, line: &str) -> Answer<OrgId> {
 
 /// The pairing with an org, once both nodes have stored it.
 pub fn accepted(replica: &mut Replica, org: &OrgId) -> Answer<Option<Accepted>> {
-    let partner = match replica.partner(&org.to_string()) {
-        Ok(partner) => partner,
-        Err(view::Refusal::Unknown { .. }) => return Ok(None),
+    let view = match replica.partner(org) {
+        Ok(view) => view,
+        Err(Refusal::NotFound { .. }) => return Ok(None),
         Err(refusal) => return Err(refusal.into()),
     };
-    // Waiting for the other side's admin is as far as this side gets by itself.
-    let stored = matches!(partner.state, view::PartnerState::Paired | view::PartnerState::Pending);
-    Ok(match (stored, partner.code) {
-        (true, Some(code)) => Some(Accepted {
-            partner: AcceptedPartner {
-                org: partner.org.org.to_string(),
-                name: partner.org.name,
-                alias: partner.alias,
-            },
-            code,
-        }),
-        (true, None) | (false, _) => None,
-    })
+    if replica.is_pairing(org) {
+        return Ok(None);
+    }
+    Ok(view.partner.code.map(|code| Accepted {
+        partner: AcceptedPartner {
+            org: org.to_string(),
+            name: view.name,
+            alias: view.partner.alias,
+        },
+        code,
+    }))
 }
 
 /// Every partner.
 pub fn list(replica: &mut Replica) -> Answer<Vec<Partner>> {
-    Ok(replica.partners()?.iter().map(partner).collect())
+    Ok(replica.partner_list().iter().map(|of| partner(replica, of)).collect())
 }
 
 /// One partner.
 pub fn show(replica: &mut Replica, name: &str) -> Answer<Partner> {
-    Ok(partner(&replica.partner(name)?))
+    let org = replica.find_partner(name)?;
+    Ok(partner(replica, &replica.partner(&org)?))
 }
 
 /// What can be done to a partner without saying more.
@@ -68,44 +69,47 @@ pub enum Verb {
 
 /// Does it, and shows the partner.
 pub fn act(replica: &mut Replica, name: &str, verb: Verb) -> Answer<Partner> {
-    let org = replica.partner(name)?.org.org;
+    let org = replica.find_partner(name)?;
     match verb {
-        Verb::Confirm => replica.confirm(&org)?,
-        Verb::Pause => replica.pause(&org)?,
-        Verb::Resume => replica.resume(&org)?,
+        Verb::Confirm => replica.confirm_partner(&org)?,
+        Verb::Pause => replica.pause_partner(&org)?,
+        Verb::Resume => replica.resume_partner(&org)?,
     }
     show(replica, &org.to_string())
 }
 
 /// Ends the partnership.
 pub fn remove(replica: &mut Replica, name: &str) -> Answer<Done> {
-    let org = replica.partner(name)?.org.org;
-    replica.remove(&org)?;
+    let org = replica.find_partner(name)?;
+    replica.remove_partner(&org)?;
     Ok(Done {})
 }
 
 /// Gives a partner another name here.
 pub fn alias(replica: &mut Replica, name: &str, order: &Alias) -> Answer<Partner> {
-    let org = replica.partner(name)?.org.org;
-    replica.alias(&org, &order.alias)?;
+    let org = replica.find_partner(name)?;
+    replica.alias_partner(&org, &order.alias)?;
     show(replica, &org.to_string())
 }
 
-fn partner(of: &view::PartnerView) -> Partner {
+fn partner(replica: &Replica, of: &PartnerView) -> Partner {
+    let partner = &of.partner;
     Partner {
-        org: of.org.org.to_string(),
-        name: of.org.name.clone(),
-        alias: of.alias.clone(),
-        state: match of.state {
-            view::PartnerState::Paired => PartnerState::Paired,
-            view::PartnerState::Pending => PartnerState::Pending,
-            view::PartnerState::Introduced => PartnerState::Introduced,
-            view::PartnerState::Paused => PartnerState::Paused,
+        org: partner.org.to_string(),
+        name: of.name.clone(),
+        alias: partner.alias.clone(),
+        state: match partner.state {
+            known::PartnerState::Paired => PartnerState::Paired,
+            known::PartnerState::Pending => PartnerState::Pending,
+            known::PartnerState::Introduced | known::PartnerState::Removed => {
+                PartnerState::Introduced
+            }
+            known::PartnerState::Paused => PartnerState::Paused,
         },
-        code: of.code.clone(),
-        confirmed: of.confirmed,
+        code: partner.code.clone(),
+        confirmed: partner.confirmed,
         connected: of.connected,
         last_sync: of.last_sync.map(when::show),
-        met_through: of.met_through.as_ref().map(shown::org),
+        met_through: of.met_through.first().map(|org| shown::org(replica, org)),
     }
 }

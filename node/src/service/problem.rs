@@ -1,13 +1,14 @@
 //! Why a request was not carried out: every kind of failure of the services, with its code for
 //! programs and its hint for people. Status codes and exit codes are somebody else's.
 
+use entente_protocol::refusal::{Refusal, RefusalClass};
 use entente_protocol::vocabulary::{GrantableError, Kind, ValueError};
 use thiserror::Error;
 
 use super::import::ImportError;
 use super::when::WhenError;
 use crate::api::problem::ErrorKind;
-use crate::placeholder::{Refusal, SelectorError};
+use crate::engine::Stopped;
 
 /// Why a request was not carried out.
 #[derive(Debug, Error)]
@@ -21,9 +22,9 @@ pub enum Problem {
     /// A field cannot be granted.
     #[error(transparent)]
     Grantable(#[from] GrantableError),
-    /// A selector cannot be read.
+    /// The engine has ended.
     #[error(transparent)]
-    Selector(#[from] SelectorError),
+    Stopped(#[from] Stopped),
     /// A time cannot be read.
     #[error(transparent)]
     When(#[from] WhenError),
@@ -70,17 +71,17 @@ impl Problem {
     /// What sort of failure it is.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Problem::Refusal(refusal) => match refusal {
-                Refusal::Unknown { .. } => ErrorKind::Missing,
-                Refusal::Ambiguous { .. } => ErrorKind::Unmet,
-                Refusal::NotPermitted(_) => ErrorKind::Refused,
-                Refusal::NotBuiltYet(_) => ErrorKind::NotBuilt,
-                Refusal::Stopped => ErrorKind::Unready,
+            Problem::Refusal(refusal) => match refusal.class() {
+                RefusalClass::Fault => ErrorKind::Fault,
+                RefusalClass::Request => ErrorKind::Unmet,
+                RefusalClass::Usage => ErrorKind::Usage,
+                RefusalClass::Missing => ErrorKind::Missing,
+                RefusalClass::Permission => ErrorKind::Refused,
             },
+            Problem::Stopped(_) => ErrorKind::Unready,
             Problem::Grantable(GrantableError::Internal { .. }) => ErrorKind::Refused,
             Problem::Value(_)
             | Problem::Grantable(GrantableError::Unknown { .. })
-            | Problem::Selector(_)
             | Problem::When(_)
             | Problem::Twice { .. }
             | Problem::Kind { .. }
@@ -97,11 +98,10 @@ impl Problem {
         match self {
             Problem::Refusal(refusal) => refusal.code(),
             Problem::Value(ValueError::Unknown { .. } | ValueError::CustomName { .. })
-            | Problem::Grantable(GrantableError::Unknown { .. })
-            | Problem::Selector(SelectorError::Field { .. }) => "unknown_field",
+            | Problem::Grantable(GrantableError::Unknown { .. }) => "unknown_field",
+            Problem::Stopped(_) => "stopped",
             Problem::Value(ValueError::Field { .. }) => "bad_value",
             Problem::Grantable(GrantableError::Internal { .. }) => "internal_field",
-            Problem::Selector(SelectorError::Form) => "bad_selector",
             Problem::When(_) => "bad_time",
             Problem::Import(error) => error.code(),
             Problem::Twice { .. } => "given_twice",
@@ -116,18 +116,15 @@ impl Problem {
     /// What to do next.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Problem::Refusal(refusal) => refusal.hint(),
+            Problem::Refusal(refusal) => refusal.hint().map(str::to_owned),
             Problem::Value(ValueError::Unknown { kind, .. })
-            | Problem::Grantable(GrantableError::Unknown { kind, .. })
-            | Problem::Selector(SelectorError::Field { kind, .. }) => Some(field_hint(*kind)),
+            | Problem::Grantable(GrantableError::Unknown { kind, .. }) => Some(field_hint(*kind)),
             Problem::Value(ValueError::CustomName { .. } | ValueError::Field { .. })
             | Problem::Grantable(GrantableError::Internal { .. })
             | Problem::Shape(_)
             | Problem::Twice { .. }
+            | Problem::Stopped(_)
             | Problem::NotBuiltYet(_) => None,
-            Problem::Selector(SelectorError::Form) => {
-                Some("write FIELD=VALUE, such as 'tags=vip'".into())
-            }
             Problem::When(_) => {
                 Some("write a duration such as 7d or 90s, a day, or an RFC 3339 time".into())
             }

@@ -1,37 +1,44 @@
 //! Shares: opened, filled, granted.
 
-use entente_protocol::id::{RecordId, ShareId};
+use entente_protocol::id::{OrgId, RecordId, ShareId};
+use entente_protocol::section;
+use entente_protocol::select::Selector;
+use entente_protocol::sharing;
 use entente_protocol::statement::Scope;
+use entente_protocol::view::{From, ListQuery};
 use entente_protocol::vocabulary::{self, Kind};
 
+use super::participation::own;
 use super::problem::Problem;
 use super::record::selector;
 use super::{Answer, CHUNK, Replica, shown, when};
 use crate::api::Made;
-use crate::api::grant::{Access, Granted, NewGrant};
+use crate::api::grant::{Access, Granted, NewGrant, Revoke, Revoked};
 use crate::api::share::{Leaving, OpenShare, Place, Placed, Share, ShareLine, Withdraw, Withdrawn};
-use crate::placeholder::{GrantOrder, PartnerState};
 
 /// Opens a share, with its event placed in it.
 pub fn open(replica: &mut Replica, order: &OpenShare) -> Answer<Made> {
     let ends_at = when::parse_some(order.ends.as_deref(), replica.now())?;
     let event = match &order.event {
-        Some(id) => Some(replica.record(id, Some(Kind::Event))?.address.record),
+        Some(id) => Some(own(&replica.find_record(id, Some(Kind::Event))?)?),
         None => None,
     };
-    let purpose = order.purpose.as_deref().unwrap_or(&order.name);
-    let id = replica.open_share(&order.name, purpose, ends_at, event)?;
+    let id = replica.open_share(&order.name, order.purpose.as_deref(), ends_at)?;
+    if let Some(event) = event {
+        replica.place(&id, Kind::Event, &[event])?;
+    }
     Ok(Made { id: id.to_string() })
 }
 
 /// Every share this org knows.
 pub fn list(replica: &mut Replica) -> Answer<Vec<ShareLine>> {
-    Ok(replica.shares()?.iter().map(shown::share_line).collect())
+    Ok(replica.shares()?.iter().map(|of| shown::share_line(replica, of)).collect())
 }
 
 /// One share.
 pub fn show(replica: &mut Replica, name: &str) -> Answer<Share> {
-    Ok(shown::share(&replica.share(name)?))
+    let id = replica.find_share(name)?;
+    Ok(shown::share(replica, &replica.share(&id)?))
 }
 
 /// A placing in progress: one step is one call of the engine.
@@ -39,7 +46,7 @@ pub fn show(replica: &mut Replica, name: &str) -> Answer<Share> {
 pub struct Placing {
     share: String,
     order: Place,
-    after: Option<RecordId>,
+    after: Option<Vec<u8>>,
     done: usize,
     placed: Placed,
 }
@@ -65,7 +72,7 @@ impl Placing {
         match self.order.kind {
             Some(kind) => {
                 let selector = selector(kind, self.order.selector.as_deref())?;
-                Ok(replica.count(kind, selector.as_ref())?)
+                Ok(selected(replica, kind, selector)?.len() as u64)
             }
             None => Ok(self.order.records.len() as u64),
         }
@@ -73,41 +80,74 @@ impl Placing {
 
     /// Places the next records; false when there are none left.
     pub fn step(&mut self, replica: &mut Replica) -> Answer<bool> {
-        let share = replica.share(&self.share)?.id;
-        let placed = match check(&self.order)? {
+        let share = replica.find_share(&self.share)?;
+        match check(&self.order)? {
             Some(kind) => {
-                let selector = selector(kind, self.order.selector.as_deref())?;
-                let live = self.order.live;
-                let after = self.after;
-                let placed =
-                    replica.place_where(share, kind, selector.as_ref(), live, after, CHUNK)?;
-                self.after = placed.next;
-                placed
+                let text = self.order.selector.as_deref();
+                let selector = selector(kind, text)?;
+                if self.order.live && self.after.is_none() {
+                    replica.keep_placing(&share, kind, text.unwrap_or_default())?;
+                }
+                let after = self.after.take();
+                let (placed, next) = replica.place_where(&share, kind, &selector, after, CHUNK)?;
+                self.after = next;
+                self.count(replica, kind, &placed);
             }
             None => {
                 let names = self.order.records.iter().skip(self.done).take(CHUNK);
-                let ids = named(replica, names)?;
-                self.done += ids.len();
-                replica.place(share, &ids)?
+                let records = named(replica, names)?;
+                self.done += records.len();
+                for kind in Kind::ALL {
+                    let of_kind: Vec<RecordId> =
+                        records.iter().filter(|(k, _)| *k == kind).map(|(_, id)| *id).collect();
+                    if !of_kind.is_empty() {
+                        let placed = replica.place(&share, kind, &of_kind)?;
+                        self.count(replica, kind, &placed);
+                    }
+                }
             }
-        };
-        self.placed.published += placed.published;
-        self.placed.held_back.extend(shown::held_back(&placed.held_back));
+        }
         Ok(self.after.is_some() || self.done < self.order.records.len())
     }
+
+    fn count(&mut self, replica: &Replica, kind: Kind, placed: &section::Placed) {
+        self.placed.published += placed.published.len() as u64;
+        let held = placed.held_back.iter().map(|held| (kind, held));
+        self.placed.held_back.extend(shown::held_back(replica, held));
+    }
+}
+
+/// Own records that a selector selects.
+fn selected(replica: &mut Replica, kind: Kind, selector: Selector) -> Answer<Vec<RecordId>> {
+    let query = ListQuery { from: From::Own, selector, ..ListQuery::of(kind) };
+    Ok(replica.list(&query)?.records.iter().map(|view| view.at.record()).collect())
 }
 
 /// What would leave if the records were placed.
 pub fn preview_place(replica: &mut Replica, share: &str, order: &Place) -> Answer<Leaving> {
-    let kind = check(order)?;
-    let share = replica.share(share)?.id;
-    let ids = named(replica, order.records.iter())?;
-    let selector = match kind {
-        Some(kind) => selector(kind, order.selector.as_deref())?,
-        None => None,
+    let share = replica.find_share(share)?;
+    let records = match check(order)? {
+        Some(kind) => {
+            let selector = selector(kind, order.selector.as_deref())?;
+            let ids = selected(replica, kind, selector)?;
+            ids.into_iter().map(|id| (kind, id)).collect()
+        }
+        None => named(replica, order.records.iter())?,
     };
-    let all = kind.map(|kind| (kind, selector.as_ref()));
-    Ok(shown::leaving(replica.preview_place(share, &ids, all)?))
+    let mut all = Leaving::default();
+    for kind in Kind::ALL {
+        let of_kind: Vec<RecordId> =
+            records.iter().filter(|(k, _)| *k == kind).map(|(_, id)| *id).collect();
+        if of_kind.is_empty() {
+            continue;
+        }
+        let (to, held) = replica.preview_place(&share, kind, &of_kind)?;
+        let part = shown::leaving(replica, kind, &to, &held);
+        all.first |= part.first;
+        all.to.extend(part.to);
+        all.held_back.extend(part.held_back);
+    }
+    Ok(all)
 }
 
 fn check(order: &Place) -> Answer<Option<Kind>> {
@@ -124,52 +164,88 @@ fn check(order: &Place) -> Answer<Option<Kind>> {
 fn named<'a>(
     replica: &mut Replica,
     names: impl Iterator<Item = &'a String>,
-) -> Answer<Vec<RecordId>> {
+) -> Answer<Vec<(Kind, RecordId)>> {
     let mut ids = Vec::new();
     for name in names {
-        ids.push(replica.record(name, None)?.address.record);
+        let at = replica.find_record(name, None)?;
+        ids.push((at.kind(), own(&at)?));
     }
     Ok(ids)
 }
 
 /// Takes records out of this org's part.
 pub fn withdraw(replica: &mut Replica, share: &str, order: &Withdraw) -> Answer<Withdrawn> {
-    let share = replica.share(share)?.id;
-    let ids = named(replica, order.records.iter())?;
-    Ok(Withdrawn { removed: replica.withdraw(share, &ids)? })
+    let share = replica.find_share(share)?;
+    let ids: Vec<RecordId> =
+        named(replica, order.records.iter())?.into_iter().map(|(_, id)| id).collect();
+    Ok(Withdrawn { removed: replica.withdraw(&share, &ids)? })
 }
 
 /// Grants fields, or the right to add records.
 pub fn grant(replica: &mut Replica, share: &str, order: &NewGrant) -> Answer<Granted> {
-    let share = replica.share(share)?.id;
-    let partner = replica.partner(&order.partner)?;
-    let order = grant_order(replica, share, order)?;
+    let share = replica.find_share(share)?;
+    let new = grant_order(replica, share, order)?;
+    let partner = replica.partner(&new.to)?;
     let mut warnings = Vec::new();
-    if !partner.confirmed && partner.state != PartnerState::Introduced {
-        let name = &partner.org.name;
+    if !partner.partner.confirmed && partner.partner.paired {
         warnings.push(format!(
-            "the verification code of {name} was never compared; \
+            "the verification code of {} was never compared; \
              call them, then `entente partner confirm {}`",
-            partner.alias
+            partner.name, partner.partner.alias
         ));
     }
-    let made = replica.grant(&order)?;
+    let section = new.section;
+    let (id, state) = replica.grant(new)?;
+    let waits = state == sharing::GrantState::Waiting;
     Ok(Granted {
-        grant: made.id.to_string(),
-        state: shown::grant_state(made.state),
-        waiting: made.waiting_for.as_ref().map(shown::waiting),
+        grant: id.to_string(),
+        state: shown::grant_state(state),
+        waiting: waits.then(|| shown::waiting(replica, &section)),
         warnings,
     })
 }
 
 /// What would leave under a grant.
 pub fn preview_grant(replica: &mut Replica, share: &str, order: &NewGrant) -> Answer<Leaving> {
-    let share = replica.share(share)?.id;
-    let order = grant_order(replica, share, order)?;
-    Ok(shown::leaving(replica.preview_grant(&order)?))
+    let share = replica.find_share(share)?;
+    let new = grant_order(replica, share, order)?;
+    let (edit, keep) = match &new.scope {
+        Scope::Fields { edit, keep, .. } => (*edit, *keep),
+        Scope::Contribute { .. } => (false, false),
+    };
+    let leaving = replica.preview_grant(&new)?;
+    let to: Vec<_> = leaving
+        .iter()
+        .map(|one| shown::leaving_to(replica, one, (edit, keep, new.depth)))
+        .collect();
+    Ok(Leaving { first: !to.is_empty(), to, held_back: Vec::new() })
 }
 
-fn grant_order(replica: &mut Replica, share: ShareId, order: &NewGrant) -> Answer<GrantOrder> {
+/// Ends grants: those named, or all to one partner.
+pub fn revoke(replica: &mut Replica, share: &str, order: &Revoke) -> Answer<Revoked> {
+    let share = replica.find_share(share)?;
+    let reason = 0;
+    let revoked = match &order.partner {
+        Some(name) => {
+            let org = replica.find_partner(name)?;
+            replica.revoke_partner(&share, &org, reason)?
+        }
+        None => {
+            let mut ids = Vec::new();
+            for text in &order.grants {
+                ids.push(replica.find_grant(&share, text)?);
+            }
+            replica.revoke(&ids, reason)?
+        }
+    };
+    Ok(Revoked { revoked: revoked.iter().map(ToString::to_string).collect() })
+}
+
+fn grant_order(
+    replica: &mut Replica,
+    share: ShareId,
+    order: &NewGrant,
+) -> Answer<sharing::NewGrant> {
     let expires_at = when::parse_some(order.expires.as_deref(), replica.now())?;
     let scope = match order.kind {
         Some(kind) if order.contribute.is_empty() => {
@@ -198,28 +274,25 @@ fn grant_order(replica: &mut Replica, share: ShareId, order: &NewGrant) -> Answe
             return Err(Problem::Shape("name a kind with its fields, or kinds that may be added"));
         }
     };
-    Ok(GrantOrder {
+    let section = match &order.section {
+        Some(name) => org_named(replica, name)?,
+        None => replica.me().org,
+    };
+    Ok(sharing::NewGrant {
         share,
-        to: replica.partner(&order.partner)?.org.org,
-        selector: match order.kind {
-            Some(kind) => selector(kind, order.selector.as_deref())?,
-            None => None,
-        },
+        section,
+        to: replica.find_partner(&order.partner)?,
         scope,
+        selector: order.selector.clone(),
         depth: order.depth,
         expires_at,
-        section: match &order.section {
-            Some(name) => Some(org_named(replica, name)?),
-            None => None,
-        },
-        with_history: order.with_history,
     })
 }
 
-fn org_named(replica: &mut Replica, name: &str) -> Answer<entente_protocol::id::OrgId> {
+fn org_named(replica: &mut Replica, name: &str) -> Answer<OrgId> {
     let me = replica.me();
     if me.org.to_string() == name || me.name == name {
         return Ok(me.org);
     }
-    Ok(replica.partner(name)?.org.org)
+    Ok(replica.find_partner(name)?)
 }

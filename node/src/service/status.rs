@@ -1,15 +1,20 @@
 //! The node as a whole: how it stands, what it owes, which fields there are.
 
+use entente_protocol::partner::PartnerState;
 use entente_protocol::vocabulary::{self, Kind};
 
 use super::problem::Problem;
 use super::{Answer, Replica, shown, when};
 use crate::api::node::{Field, Label, Owed, OwedTo, OwnOrg, PartnerStatus, Status, StoreStatus};
 
-/// How the node stands; `http` and `listen` are the shell's to say.
-pub fn status(replica: &mut Replica, http: String, listen: Vec<String>) -> Answer<Status> {
-    let held = replica.status()?;
-    let partners = replica.partners()?;
+/// How the node stands; what concerns sockets and files is the shell's to say.
+pub fn status(
+    replica: &mut Replica,
+    http: String,
+    listen: Vec<String>,
+    store_bytes: u64,
+) -> Answer<Status> {
+    let partners = replica.partner_list();
     let me = replica.me();
     Ok(Status {
         org: OwnOrg { id: me.org.to_string(), name: me.name.clone() },
@@ -19,27 +24,31 @@ pub fn status(replica: &mut Replica, http: String, listen: Vec<String>) -> Answe
         partners: partners
             .iter()
             .map(|of| PartnerStatus {
-                partner: shown::org(&of.org),
+                partner: shown::org(replica, &of.partner.org),
                 connected: of.connected,
                 last_sync: of.last_sync.map(when::show),
                 unsent: of.unsent,
             })
             .collect(),
-        store: StoreStatus { bytes: held.store_bytes, records: held.records },
-        inbox: held.inbox,
+        store: StoreStatus { bytes: store_bytes, records: replica.count_records()? },
+        inbox: 0,
     })
 }
 
-/// What is still on its way, to one partner or to all of them.
+/// What is still on its way, to one partner or to all that are not paused.
 pub fn owed(replica: &mut Replica, partner: Option<&str>) -> Answer<Owed> {
-    let only = partner.map(|name| replica.partner(name)).transpose()?.map(|of| of.org.org);
-    let owed = replica.synced(only.as_ref())?;
-    let owed = owed.iter().map(|of| OwedTo {
-        partner: shown::org(&of.org),
-        connected: of.connected,
-        unsent: of.unsent,
-    });
-    Ok(Owed { owed: owed.collect(), parked: replica.status()?.parked })
+    let only = partner.map(|name| replica.find_partner(name)).transpose()?;
+    let partners = replica.partner_list();
+    let owed = partners
+        .iter()
+        .filter(|of| only.is_none_or(|only| only == of.partner.org))
+        .filter(|of| of.partner.state != PartnerState::Paused && of.unsent > 0)
+        .map(|of| OwedTo {
+            partner: shown::org(replica, &of.partner.org),
+            connected: of.connected,
+            unsent: of.unsent,
+        });
+    Ok(Owed { owed: owed.collect(), parked: replica.unfinished() })
 }
 
 /// The vocabulary, or one kind's part of it.

@@ -1,0 +1,370 @@
+//! The store over sled 0.34: one tree, atomic batches, durable when `commit` returns.
+//! Holds the settings and the order of calls that lose nothing in a power cut; change neither
+//! without running `tests/powercut/run`.
+//!
+//! The tree: `0x00 name` what the store says of itself, `0x01 key` the entries, `0x02 id` chunks.
+
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use entente_protocol::store::{Batch, Entry, Store, StoreError};
+use thiserror::Error;
+
+use super::check::{CommitCounter, Manifest, StoreId, fingerprint};
+use super::encoding::{self, CHUNK_BYTES, Chunks, Encoder, Flaw, MAX_VALUE_BYTES};
+use super::{DirectoryLock, OpenError, at};
+
+/// The longest key that is taken. An inner page of the engine holds some 300 of them and must stay
+/// below 2 MiB.
+pub const MAX_KEY_BYTES: usize = 4 << 10;
+
+pub(super) const MANIFEST_KEY: &[u8] = b"\0manifest";
+/// Empty keys around the manifest fill its page and the pages beside it. Every commit writes the
+/// manifest, and every tenth write rewrites its page: without them that page may hold a megabyte of
+/// the first entries, which made 48 kB of log for a commit of 20 bytes.
+pub(super) const FENCE_KEYS: std::ops::Range<u8> = 0..24;
+pub(super) const OWN: u8 = 0;
+pub(super) const ENTRY: u8 = 1;
+pub(super) const CHUNK: u8 = 2;
+
+/// Why this engine refused or gave up, where sled itself has no error for it.
+#[derive(Debug, Error)]
+pub enum SledError {
+    /// A key is longer than [`MAX_KEY_BYTES`].
+    #[error("a key of {0} bytes is too long")]
+    KeyTooLong(usize),
+    /// A value is longer than [`MAX_VALUE_BYTES`].
+    #[error("a value of {0} bytes is too long")]
+    ValueTooLong(usize),
+    /// A reader does not write.
+    #[error("this handle only reads")]
+    ReadOnly,
+    /// An earlier commit failed, so that memory and disk may differ.
+    #[error("an earlier write failed; the node has to be started again")]
+    FailedBefore,
+    /// The engine panicked, which it does on some damaged files.
+    #[error("the engine gave up")]
+    Panicked,
+}
+
+/// The store of a node: the only handle that writes.
+pub struct SledStore {
+    shared: Arc<Shared>,
+}
+
+/// A handle that reads, for other threads. It sees whole batches, each only once it is durable,
+/// and keeps the store open.
+#[derive(Clone)]
+pub struct Reader {
+    shared: Arc<Shared>,
+}
+
+pub(super) struct Shared {
+    pub tree: ::sled::Db,
+    /// The engine's file once more, to sync it: the engine's own flush stops short of that.
+    file: File,
+    state: RwLock<State>,
+    pub directory: PathBuf,
+    // Dropped last: the directory is ours until the engine has let go.
+    pub lock: Arc<DirectoryLock>,
+}
+
+/// Readers share it while they look; a commit has it alone until the batch is durable.
+struct State {
+    manifest: Manifest,
+    counter: CommitCounter,
+    encoder: Encoder,
+    failed: bool,
+}
+
+/// Opens the engine in its directory.
+pub(super) fn open_engine(directory: &Path, cache_bytes: u64) -> Result<::sled::Db, OpenError> {
+    // What an earlier handle of this process left behind lets go of the file a little later; no
+    // other process can have it, as we hold the lock of the store.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let config = ::sled::Config::new()
+            .path(directory)
+            .flush_every_ms(None)
+            .segment_size(8 << 20)
+            .cache_capacity(cache_bytes);
+        let source: Box<dyn std::error::Error + Send + Sync> =
+            match catch_unwind(AssertUnwindSafe(|| config.open())) {
+                Ok(Ok(tree)) => return Ok(tree),
+                Ok(Err(::sled::Error::Io(e)))
+                    if e.to_string().contains("could not acquire lock")
+                        && Instant::now() < deadline =>
+                {
+                    std::thread::sleep(Duration::from_millis(5));
+                    continue;
+                }
+                Ok(Err(e)) => e.into(),
+                Err(_) => SledError::Panicked.into(),
+            };
+        return Err(OpenError::Engine { path: directory.to_owned(), source });
+    }
+}
+
+impl SledStore {
+    pub(super) fn new(
+        tree: ::sled::Db,
+        manifest: Manifest,
+        counter: CommitCounter,
+        directory: &Path,
+        engine_directory: &Path,
+        lock: Arc<DirectoryLock>,
+    ) -> Result<Self, OpenError> {
+        let path = engine_directory.join("db");
+        let file = File::options().read(true).write(true).open(&path).map_err(at(&path))?;
+        let encoder = Encoder::new().map_err(at(&path))?;
+        let state = RwLock::new(State { manifest, counter, encoder, failed: false });
+        let directory = directory.to_owned();
+        Ok(Self { shared: Arc::new(Shared { tree, file, state, directory, lock }) })
+    }
+
+    /// A handle for another thread.
+    pub fn reader(&self) -> Reader {
+        Reader { shared: Arc::clone(&self.shared) }
+    }
+
+    /// How many commits the store has seen, the one that made it included.
+    pub fn commits(&self) -> u64 {
+        self.shared.manifest().commits
+    }
+
+    /// The identity it was given when it was made; a repair gives it a new one.
+    pub fn id(&self) -> StoreId {
+        self.shared.manifest().id
+    }
+}
+
+impl Reader {
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// The bytes that the store takes on disk.
+    pub fn size_bytes(&self) -> Result<u64, StoreError> {
+        self.shared.tree.size_on_disk().map_err(engine)
+    }
+}
+
+impl Store for SledStore {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.shared.get(key)
+    }
+
+    fn scan(&self, prefix: &[u8], after: &[u8], limit: usize) -> Result<Vec<Entry>, StoreError> {
+        self.shared.scan(prefix, after, limit)
+    }
+
+    fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
+        self.shared.commit(batch)
+    }
+}
+
+impl Store for Reader {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.shared.get(key)
+    }
+
+    fn scan(&self, prefix: &[u8], after: &[u8], limit: usize) -> Result<Vec<Entry>, StoreError> {
+        self.shared.scan(prefix, after, limit)
+    }
+
+    /// Always an error: readers do not write.
+    fn commit(&mut self, _: Batch) -> Result<(), StoreError> {
+        Err(engine(SledError::ReadOnly))
+    }
+}
+
+impl Shared {
+    /// What the last commit said of the whole store.
+    pub fn manifest(&self) -> Manifest {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).manifest
+    }
+
+    /// Runs a read while no commit is under way.
+    pub fn read<T>(&self, read: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        if state.failed {
+            return Err(engine(SledError::FailedBefore));
+        }
+        guarded(read)
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read(|| match self.tree.get(entry_key(key)).map_err(engine)? {
+            Some(stored) => self.value(key, &stored).map(Some),
+            None => Ok(None),
+        })
+    }
+
+    fn scan(&self, prefix: &[u8], after: &[u8], limit: usize) -> Result<Vec<Entry>, StoreError> {
+        let first = entry_key(prefix);
+        let entries = if !after.is_empty() && after >= prefix {
+            let mut beyond = entry_key(after);
+            beyond.push(0);
+            self.tree.range(beyond..)
+        } else {
+            self.tree.range(first.as_slice()..)
+        };
+        self.read(|| {
+            let mut out = Vec::new();
+            for entry in entries.take(limit) {
+                let (key, stored) = entry.map_err(engine)?;
+                if !key.starts_with(&first) {
+                    break;
+                }
+                let value = self.value(&key[1..], &stored)?;
+                out.push((key[1..].to_vec(), value));
+            }
+            Ok(out)
+        })
+    }
+
+    /// The value behind what is stored under an entry's key.
+    pub fn value(&self, key: &[u8], stored: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let damaged = |flaw: Flaw| StoreError::Damaged { key: key.to_vec(), what: flaw.what() };
+        let Some(chunks) = Chunks::of(stored).map_err(damaged)? else {
+            return encoding::decode(stored).map_err(damaged);
+        };
+        let mut whole = Vec::with_capacity(chunks.bytes as usize);
+        for index in 0..chunks.count {
+            let chunk = self.tree.get(chunk_key(&chunks, index)).map_err(engine)?;
+            whole.extend_from_slice(&chunk.ok_or_else(|| damaged(Flaw::MissingChunk))?);
+        }
+        if whole.len() != chunks.bytes as usize {
+            return Err(damaged(Flaw::WrongLength));
+        }
+        encoding::decode(&whole).map_err(damaged)
+    }
+
+    fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        refuse_oversized(&batch)?;
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if state.failed {
+            return Err(engine(SledError::FailedBefore));
+        }
+        let (writes, manifest) = guarded(|| self.prepare(batch, &mut state))?;
+        // From here on an error leaves open what is on disk; a sync that failed once says nothing
+        // when it succeeds the next time. So nothing is read or written any more.
+        state.failed = true;
+        guarded(|| {
+            self.tree.apply_batch(writes).map_err(engine)?;
+            self.tree.flush().map_err(engine)?;
+            self.file.sync_data().map_err(engine)
+        })?;
+        state.failed = false;
+        state.manifest = manifest;
+        state.counter.note(manifest.commits);
+        Ok(())
+    }
+
+    /// The engine's batch for ours: values encoded and cut, the chunks of what they replace
+    /// removed, the manifest moved on.
+    fn prepare(
+        &self,
+        batch: Batch,
+        state: &mut State,
+    ) -> Result<(::sled::Batch, Manifest), StoreError> {
+        let mut manifest = state.manifest;
+        manifest.commits += 1;
+        let mut writes = ::sled::Batch::default();
+        let mut ordinal = 0;
+        for (key, value) in batch.writes {
+            let key = entry_key(&key);
+            let old = self.tree.get(&key).map_err(engine)?;
+            // A head that cannot be read is no reason to refuse what replaces it.
+            let old_chunks = old.as_ref().and_then(|old| Chunks::of(old).ok().flatten());
+            if let Some(chunks) = old_chunks {
+                for index in 0..chunks.count {
+                    writes.remove(chunk_key(&chunks, index).as_slice());
+                }
+                manifest.chunks = manifest.chunks.saturating_sub(u64::from(chunks.count));
+            }
+            if let Some(old) = &old {
+                manifest.entries = manifest.entries.saturating_sub(1);
+                manifest.sum = manifest.sum.wrapping_sub(fingerprint(&key, old));
+            }
+            let Some(value) = value else {
+                if old.is_some() {
+                    writes.remove(key);
+                }
+                continue;
+            };
+            manifest.entries += 1;
+            let stored = state.encoder.encode(&value);
+            if stored.len() <= CHUNK_BYTES {
+                manifest.sum = manifest.sum.wrapping_add(fingerprint(&key, &stored));
+                writes.insert(key, stored);
+                continue;
+            }
+            let pieces = stored.chunks(CHUNK_BYTES);
+            let chunks = Chunks {
+                commit: manifest.commits,
+                ordinal,
+                count: pieces.len() as u32,
+                bytes: stored.len() as u32,
+            };
+            ordinal += 1;
+            manifest.chunks += u64::from(chunks.count);
+            for (index, piece) in pieces.enumerate() {
+                writes.insert(chunk_key(&chunks, index as u32).as_slice(), piece);
+            }
+            let head = chunks.head();
+            manifest.sum = manifest.sum.wrapping_add(fingerprint(&key, &head));
+            writes.insert(key, head);
+        }
+        writes.insert(MANIFEST_KEY, manifest.encode());
+        Ok((writes, manifest))
+    }
+}
+
+fn refuse_oversized(batch: &Batch) -> Result<(), StoreError> {
+    for (key, value) in &batch.writes {
+        if key.len() > MAX_KEY_BYTES {
+            return Err(engine(SledError::KeyTooLong(key.len())));
+        }
+        match value {
+            Some(value) if value.len() > MAX_VALUE_BYTES => {
+                return Err(engine(SledError::ValueTooLong(value.len())));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn entry_key(key: &[u8]) -> Vec<u8> {
+    let mut full = Vec::with_capacity(2 + key.len());
+    full.push(ENTRY);
+    full.extend_from_slice(key);
+    full
+}
+
+pub(super) fn chunk_key(chunks: &Chunks, index: u32) -> [u8; 17] {
+    let mut key = [CHUNK; 17];
+    key[1..].copy_from_slice(&chunks.key(index));
+    key
+}
+
+/// The fences below and above the manifest that have a number.
+pub(super) fn fence_keys(number: u8) -> [[u8; 3]; 2] {
+    [[OWN, b'f', number], [OWN, b'n', number]]
+}
+
+pub(super) fn engine(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
+    StoreError::Engine(error.into())
+}
+
+/// Turns a panic of the engine, its answer to some kinds of damage, into an error.
+pub(super) fn guarded<T>(run: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err(engine(SledError::Panicked)))
+}

@@ -1,0 +1,317 @@
+//! The book: the org's own records, and edits of whatever this org may edit.
+//! Every change takes the door in `ingest.rs`; what is published follows by itself.
+
+use crate::codec;
+use crate::facet::{self, Edit};
+use crate::id::{CompartmentId, OrgId, RecordId, ShareId};
+use crate::ingest::{Draft, FacetRow};
+use crate::keys::{self, FacetKey};
+use crate::refusal::Refusal;
+use crate::replica::Replica;
+use crate::statement::RecordTurn;
+use crate::store::Store;
+use crate::value::{Fields, Value};
+use crate::vocabulary::{self, Kind};
+
+/// Where a record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Address {
+    /// In the own book.
+    Own {
+        /// Its kind.
+        kind: Kind,
+        /// Its id in the book.
+        record: RecordId,
+    },
+    /// In a partner's section.
+    Received {
+        /// Its kind.
+        kind: Kind,
+        /// The share.
+        share: ShareId,
+        /// Whose section.
+        section: OrgId,
+        /// Its id in the share.
+        record: RecordId,
+    },
+}
+
+impl Address {
+    /// The record's kind.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Address::Own { kind, .. } | Address::Received { kind, .. } => *kind,
+        }
+    }
+
+    /// The record's id where it is.
+    pub fn record(&self) -> RecordId {
+        match self {
+            Address::Own { record, .. } | Address::Received { record, .. } => *record,
+        }
+    }
+
+    /// Its id as people write it.
+    pub fn text(&self) -> String {
+        self.kind().id_text(&self.record())
+    }
+}
+
+impl Replica {
+    pub(crate) fn book_key(&self, kind: Kind, record: &RecordId) -> FacetKey {
+        FacetKey {
+            kind,
+            share: keys::NO_SHARE,
+            section: self.me.party.org,
+            record: *record,
+            turn: 1,
+            compartment: CompartmentId::of_book(&self.me.party.org, kind as u8),
+        }
+    }
+
+    pub(crate) fn book_row(
+        &self,
+        kind: Kind,
+        record: &RecordId,
+    ) -> Result<Option<FacetRow>, Refusal> {
+        self.read(&self.book_key(kind, record).bytes())
+    }
+
+    /// Creates a record.
+    pub fn create(&mut self, kind: Kind, fields: Fields) -> Result<RecordId, Refusal> {
+        Ok(self.create_many(kind, vec![fields])?.remove(0))
+    }
+
+    /// Creates records; they share bundles and signatures.
+    pub fn create_many(&mut self, kind: Kind, all: Vec<Fields>) -> Result<Vec<RecordId>, Refusal> {
+        for (field, value) in all.iter().flatten() {
+            self.check_value(kind, field, value)?;
+        }
+        let compartment = CompartmentId::of_book(&self.me.party.org, kind as u8);
+        let (log, _) = self.own_log(&compartment, None)?;
+        let Some((opening, _)) = self.dossiers.get(&compartment) else {
+            return Err(Refusal::Damaged("no book"));
+        };
+        let schema = opening.schema.clone();
+        let mut drafts = Vec::new();
+        let mut ids = Vec::new();
+        for fields in all {
+            let record = RecordId(self.draw());
+            ids.push(record);
+            let change = facet::first_change(&schema, &log, &fields)?;
+            drafts.push(Draft { record, turn: 1, change });
+        }
+        self.write(&compartment, None, drafts)?;
+        let has_selection = |share| {
+            self.store.get(&keys::selection(share, kind)).is_ok_and(|found| found.is_some())
+        };
+        if self.grants.shares().any(has_selection) {
+            self.dirty.records.extend(ids.iter().map(|id| (kind, *id)));
+        }
+        Ok(ids)
+    }
+
+    fn check_value(&self, kind: Kind, field: &str, value: &Value) -> Result<(), Refusal> {
+        let expected = match vocabulary::field(kind, field) {
+            Some(known) => Some(known.ty.shape()),
+            None if vocabulary::is_custom(field) => None,
+            None => {
+                return Err(Refusal::NotFound { what: "field", text: field.to_owned() });
+            }
+        };
+        if expected.is_some_and(|shape| shape != value.shape()) {
+            return Err(Refusal::NotFound { what: "field of that type", text: field.to_owned() });
+        }
+        Ok(())
+    }
+
+    /// Changes a record: an own one in the book, a received one where this org may edit it.
+    pub fn edit(&mut self, at: &Address, edits: Vec<Edit>) -> Result<(), Refusal> {
+        for edit in &edits {
+            if let Edit::Put(field, value) = edit {
+                self.check_value(at.kind(), field, value)?;
+            } else if vocabulary::class(at.kind(), edit.field()).is_none() {
+                let text = edit.field().to_owned();
+                return Err(Refusal::NotFound { what: "field", text });
+            }
+        }
+        match at {
+            Address::Own { kind, record } => {
+                self.edit_book(*kind, record, &edits, None)?;
+                self.dirty.records.insert((*kind, *record));
+                Ok(())
+            }
+            Address::Received { kind, share, section, record } => {
+                self.edit_received(*kind, share, section, record, edits)
+            }
+        }
+    }
+
+    /// Writes into the book; `by` names the partner whose edit is being absorbed.
+    pub(crate) fn edit_book(
+        &mut self,
+        kind: Kind,
+        record: &RecordId,
+        edits: &[Edit],
+        by: Option<OrgId>,
+    ) -> Result<(), Refusal> {
+        let key = self.book_key(kind, record);
+        if !self.edit_facet(&key, None, edits)? {
+            return Ok(());
+        }
+        if let Some(by) = by
+            && let Some(mut row) = self.read::<FacetRow>(&key.bytes())?
+        {
+            row.by = by;
+            self.put(&key.bytes(), codec::to_bytes(&row))?;
+        }
+        Ok(())
+    }
+
+    /// Writes one change into one facet; false if it would change nothing.
+    pub(crate) fn edit_facet(
+        &mut self,
+        key: &FacetKey,
+        grant: Option<crate::id::GrantId>,
+        edits: &[Edit],
+    ) -> Result<bool, Refusal> {
+        let row: FacetRow = self.read(&key.bytes())?.ok_or_else(|| Refusal::NotFound {
+            what: key.kind.name(),
+            text: key.kind.id_text(&key.record),
+        })?;
+        let (log, _) = self.own_log(&key.compartment, grant)?;
+        let Some((opening, _)) = self.dossiers.get(&key.compartment) else {
+            return Err(Refusal::Damaged("no such compartment"));
+        };
+        let opening = opening.clone();
+        let facet = self.facet(&opening, &row.leaves)?;
+        let Some(change) = facet.edit(&log, edits)? else { return Ok(false) };
+        let draft = Draft { record: key.record, turn: key.turn, change };
+        self.write(&key.compartment, grant, vec![draft])?;
+        Ok(true)
+    }
+
+    fn edit_received(
+        &mut self,
+        kind: Kind,
+        share: &ShareId,
+        section: &OrgId,
+        record: &RecordId,
+        edits: Vec<Edit>,
+    ) -> Result<(), Refusal> {
+        let facets = self.shown_facets(kind, share, section, record)?;
+        let mut work: std::collections::BTreeMap<FacetKey, Vec<Edit>> = Default::default();
+        for edit in edits {
+            let home = facets.iter().find(|(key, _)| {
+                self.dossiers
+                    .get(&key.compartment)
+                    .is_some_and(|(o, _)| o.schema.shape(edit.field()).is_some())
+            });
+            let may = home.and_then(|(key, _)| {
+                let grant =
+                    self.access().edit_grant(&self.me.party.org, &key.compartment, self.now)?;
+                Some((*key, grant))
+            });
+            let Some((key, _)) = may else {
+                return Err(Refusal::NotAllowed {
+                    org: self.directory.name(section).to_owned(),
+                    what: format!("{}.{}", kind.name(), edit.field()),
+                });
+            };
+            work.entry(key).or_default().push(edit);
+        }
+        for (key, edits) in work {
+            let grant = self.access().edit_grant(&self.me.party.org, &key.compartment, self.now);
+            self.edit_facet(&key, grant, &edits)?;
+        }
+        Ok(())
+    }
+
+    /// A received record's facets, highest turn first: what is shown of each field is the first
+    /// that has it.
+    pub(crate) fn shown_facets(
+        &self,
+        kind: Kind,
+        share: &ShareId,
+        section: &OrgId,
+        record: &RecordId,
+    ) -> Result<Vec<(FacetKey, FacetRow)>, Refusal> {
+        let prefix = FacetKey::record_prefix(kind, share, section, record);
+        let mut facets = Vec::new();
+        for (key, row) in self.store.scan(&prefix, &[], 4096)? {
+            let Some(key) = FacetKey::parse(&key) else { continue };
+            let row: FacetRow = codec::own(&row)?;
+            if row.active > 0 {
+                facets.push((key, row));
+            }
+        }
+        facets.sort_by_key(|(key, _)| std::cmp::Reverse(key.turn));
+        Ok(facets)
+    }
+
+    /// Removes an own record: from every share, then from the book.
+    pub fn delete(&mut self, at: &Address) -> Result<(), Refusal> {
+        let Address::Own { kind, record } = at else {
+            return Err(Refusal::NotOwn { text: at.text() });
+        };
+        let key = self.book_key(*kind, record);
+        let Some(row) = self.book_row(*kind, record)? else {
+            return Err(Refusal::NotFound { what: kind.name(), text: at.text() });
+        };
+        for share in self.shares_of(record)? {
+            self.withdraw(&share, &[*record])?;
+        }
+        self.put(&keys::tombstone(record), vec![1])?;
+        self.remove(&key.bytes())?;
+        for at in row.leaves {
+            let mut bundle = self.bundle(&at.log, at.seq)?;
+            if let Some(leaf) = bundle.leaves.get_mut(usize::from(at.index)) {
+                *leaf = leaf.redacted();
+                self.put(&keys::bundle(&at.log, at.seq), codec::to_bytes(&bundle))?;
+            }
+        }
+        self.dirty.kinds.insert(*kind);
+        Ok(())
+    }
+
+    /// A partner's permitted edit of a published record flows back into the book.
+    pub(crate) fn absorb(
+        &mut self,
+        key: &FacetKey,
+        before: &Fields,
+        after: &Fields,
+        by: OrgId,
+    ) -> Result<(), Refusal> {
+        let Some(record) = self.read::<RecordId>(&keys::published(&key.share, &key.record))? else {
+            return Ok(());
+        };
+        let mut edits = Vec::new();
+        let names: std::collections::BTreeSet<&String> =
+            before.keys().chain(after.keys()).collect();
+        for name in names {
+            let is_ref = vocabulary::field(key.kind, name)
+                .is_some_and(|f| matches!(f.ty, vocabulary::FieldType::Ref(_)));
+            if before.get(name) == after.get(name) || is_ref || name == "consent" {
+                continue;
+            }
+            edits.push(match after.get(name) {
+                Some(value) => Edit::Put(name.clone(), value.clone()),
+                None => Edit::Clear(name.clone()),
+            });
+        }
+        if !edits.is_empty() {
+            self.edit_book(key.kind, &record, &edits, Some(by))?;
+            self.dirty.records.insert((key.kind, record));
+        }
+        Ok(())
+    }
+}
+
+/// Erased records in the order statements need, without doubles.
+pub(crate) fn sorted_turns(mut turns: Vec<RecordTurn>) -> Vec<RecordTurn> {
+    turns.sort_unstable();
+    turns.reverse();
+    turns.dedup_by_key(|at| at.record);
+    turns.reverse();
+    turns
+}

@@ -1,0 +1,306 @@
+//! Dossiers: all statements that decide what counts in one compartment, and the questions asked
+//! of them. A pure function of the statement set; order of arrival never matters.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::facet::Schema;
+use crate::grant::Grants;
+use crate::id::{CompartmentId, GrantId, LogId, OrgId, RecordId, ShareId, StatementId};
+use crate::identity::Directory;
+use crate::statement::{Body, Cause, FieldSpec, Mark, Scope, Statement};
+use crate::time::Millis;
+use crate::vocabulary::Kind;
+
+/// How a compartment began.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// The share; none for a compartment of the own book.
+    pub share: Option<ShareId>,
+    /// Whose section.
+    pub section: OrgId,
+    /// The kind of record.
+    pub kind: Kind,
+    /// Its fields.
+    pub schema: Schema,
+}
+
+/// One admission.
+#[derive(Debug, Clone)]
+pub struct Admission {
+    /// The `Admit`.
+    pub statement: StatementId,
+    /// Who said it; counts only if it is the publisher.
+    author: OrgId,
+    /// What it takes the place of.
+    pub replaces: Vec<CompartmentId>,
+    /// From which heights on.
+    pub from: Vec<Mark>,
+}
+
+#[derive(Debug, Clone)]
+struct Cutting {
+    author: OrgId,
+    cause: Cause,
+    logs: BTreeMap<LogId, u64>,
+}
+
+/// What is known of one compartment.
+#[derive(Debug, Clone, Default)]
+pub struct Dossier {
+    opening: Option<Opening>,
+    admissions: BTreeMap<GrantId, Vec<Admission>>,
+    retirements: BTreeMap<StatementId, OrgId>,
+    cuts: BTreeMap<StatementId, Cutting>,
+    erasures: BTreeMap<RecordId, Vec<(OrgId, u32)>>,
+    /// Every statement of the dossier with its author and number.
+    numbers: BTreeMap<StatementId, (OrgId, u64)>,
+}
+
+/// All dossiers.
+#[derive(Debug, Clone, Default)]
+pub struct Dossiers {
+    all: BTreeMap<CompartmentId, Dossier>,
+}
+
+impl Dossiers {
+    /// Takes a statement whose author's authority holds.
+    pub fn insert(&mut self, statement: &Statement, directory: &Directory) {
+        let author = statement.author();
+        let steward = directory.steward(&author, &statement.key());
+        match statement.body() {
+            Body::OpenCompartment { share, kind, fields, genesis, .. } => {
+                let id = CompartmentId::from(statement.id());
+                let schema = Schema::new(fields);
+                if !steward || schema.genesis() != *genesis {
+                    return;
+                }
+                let opening = Opening { share: Some(*share), section: author, kind: *kind, schema };
+                self.all.entry(id).or_default().opening = Some(opening);
+            }
+            Body::Admit { compartment, grant, replaces, from, number } if steward => {
+                let dossier = self.all.entry(*compartment).or_default();
+                let admission = Admission {
+                    statement: statement.id(),
+                    author,
+                    replaces: replaces.clone(),
+                    from: from.clone(),
+                };
+                let known = dossier.admissions.entry(*grant).or_default();
+                if known.iter().all(|a| a.statement != admission.statement) {
+                    known.push(admission);
+                    known.sort_by_key(|a| a.statement);
+                }
+                dossier.numbers.insert(statement.id(), (author, *number));
+            }
+            Body::Retire { compartment, number } if steward => {
+                let dossier = self.all.entry(*compartment).or_default();
+                dossier.retirements.insert(statement.id(), author);
+                dossier.numbers.insert(statement.id(), (author, *number));
+            }
+            Body::Cut { compartment, cause, logs, number } if steward => {
+                let dossier = self.all.entry(*compartment).or_default();
+                let logs = logs.iter().map(|mark| (mark.log, mark.height)).collect();
+                dossier.cuts.insert(statement.id(), Cutting { author, cause: *cause, logs });
+                dossier.numbers.insert(statement.id(), (author, *number));
+            }
+            Body::Erase { compartment, records, only_for, number } if steward => {
+                let dossier = self.all.entry(*compartment).or_default();
+                if only_for.is_none() {
+                    for at in records {
+                        let known = dossier.erasures.entry(at.record).or_default();
+                        if !known.contains(&(author, at.turn)) {
+                            known.push((author, at.turn));
+                        }
+                    }
+                    dossier.numbers.insert(statement.id(), (author, *number));
+                }
+            }
+            Body::Admit { .. }
+            | Body::Retire { .. }
+            | Body::Cut { .. }
+            | Body::Erase { .. }
+            | Body::Profile { .. }
+            | Body::Certificate { .. }
+            | Body::Rotation { .. }
+            | Body::EndNode { .. }
+            | Body::OpenShare { .. }
+            | Body::Grant { .. }
+            | Body::Revoke { .. }
+            | Body::Receipt { .. } => {}
+        }
+    }
+
+    /// Opens a compartment of the own book.
+    pub fn open_book(&mut self, org: OrgId, kind: Kind, fields: &[FieldSpec]) -> CompartmentId {
+        let id = CompartmentId::of_book(&org, kind as u8);
+        let opening = Opening { share: None, section: org, kind, schema: Schema::open(fields) };
+        self.all.entry(id).or_default().opening = Some(opening);
+        id
+    }
+
+    /// One dossier, if its compartment's opening is known.
+    pub fn get(&self, id: &CompartmentId) -> Option<(&Opening, &Dossier)> {
+        let dossier = self.all.get(id)?;
+        Some((dossier.opening.as_ref()?, dossier))
+    }
+
+    /// Every compartment whose opening is known.
+    pub fn iter(&self) -> impl Iterator<Item = (&CompartmentId, &Opening, &Dossier)> {
+        self.all.iter().filter_map(|(id, d)| Some((id, d.opening.as_ref()?, d)))
+    }
+}
+
+impl Dossier {
+    fn section(&self) -> Option<OrgId> {
+        self.opening.as_ref().map(|o| o.section)
+    }
+
+    /// Admissions said by the publisher.
+    pub fn admissions(&self) -> impl Iterator<Item = (&GrantId, &Admission)> {
+        let section = self.section();
+        self.admissions
+            .iter()
+            .flat_map(|(grant, all)| all.iter().map(move |a| (grant, a)))
+            .filter(move |(_, a)| Some(a.author) == section)
+    }
+
+    /// Whether the publisher has retired the compartment.
+    pub fn retired(&self) -> bool {
+        let section = self.section();
+        self.retirements.values().any(|author| Some(*author) == section)
+    }
+
+    /// Up to which turn a record is erased here; 0 if never.
+    pub fn erased(&self, record: &RecordId) -> u32 {
+        let section = self.section();
+        let turns = self.erasures.get(record).into_iter().flatten();
+        turns.filter(|(author, _)| Some(*author) == section).map(|(_, t)| *t).max().unwrap_or(0)
+    }
+
+    /// The highest number among the publisher's statements known here.
+    pub fn number(&self) -> u64 {
+        let section = self.section();
+        let mine = self.numbers.values().filter(|(author, _)| Some(*author) == section);
+        mine.map(|(_, number)| *number).max().unwrap_or(0)
+    }
+
+    /// Whether every statement of the publisher up to its highest number is known.
+    pub fn complete_to(&self, number: u64) -> bool {
+        let section = self.section();
+        let mine = self.numbers.values().filter(|(author, _)| Some(*author) == section);
+        let known: BTreeSet<u64> = mine.map(|(_, number)| *number).collect();
+        known.range(1..=number).count() as u64 == number
+    }
+
+    /// How many bundles of a log count: the lowest of the publisher's cuts that concern it.
+    /// `under` are the causes that the log falls under besides retirement.
+    pub fn counted(&self, log: &LogId, under: &dyn Fn(&Cause) -> bool) -> u64 {
+        let section = self.section();
+        let cuts = self.cuts.values().filter(|cut| Some(cut.author) == section);
+        cuts.filter_map(|cut| match cut.logs.get(log) {
+            Some(height) => Some(*height),
+            None if matches!(cut.cause, Cause::Retire(_)) || under(&cut.cause) => Some(0),
+            None => None,
+        })
+        .min()
+        .unwrap_or(u64::MAX)
+    }
+
+    /// Statements that name this compartment.
+    pub fn statements(&self) -> impl Iterator<Item = &StatementId> {
+        self.numbers.keys()
+    }
+}
+
+/// Who may read and write: compartment rules over grant chains.
+#[derive(Debug, Clone, Copy)]
+pub struct Access<'a> {
+    /// Grants and revocations.
+    pub grants: &'a Grants,
+    /// Dossiers.
+    pub dossiers: &'a Dossiers,
+}
+
+impl Access<'_> {
+    /// Admitted grants of a compartment that cover all its fields, well formed at every link.
+    fn readers_grants(&self, id: &CompartmentId) -> impl Iterator<Item = (OrgId, GrantId)> {
+        let found = self.dossiers.get(id);
+        found.into_iter().flat_map(move |(opening, dossier)| {
+            let names: Vec<&str> =
+                opening.schema.fields().iter().map(|f| f.name.as_str()).collect();
+            dossier.admissions().filter_map(move |(grant, _)| {
+                let share = opening.share?;
+                let covered = self
+                    .grants
+                    .covers_read(grant, &share, &opening.section, opening.kind, &names)
+                    .is_ok();
+                covered.then_some((self.grants.audience(grant)?, *grant))
+            })
+        })
+    }
+
+    /// Whether an org may read a compartment, as far as well-formedness and admission go.
+    pub fn may_read(&self, org: &OrgId, id: &CompartmentId) -> bool {
+        self.dossiers.get(id).is_some_and(|(opening, _)| opening.section == *org)
+            || self.readers_grants(id).any(|(reader, _)| reader == *org)
+    }
+
+    /// Whether a compartment may be served to an org now: its reading chain must be in force.
+    pub fn may_serve(&self, org: &OrgId, id: &CompartmentId, now: Millis) -> bool {
+        let Some((opening, _)) = self.dossiers.get(id) else { return false };
+        if opening.section == *org {
+            return true;
+        }
+        opening.share.is_some()
+            && self
+                .readers_grants(id)
+                .any(|(reader, grant)| reader == *org && self.grants.in_force(&grant, now).is_ok())
+    }
+
+    /// Orgs that may be served a compartment now, the publisher included.
+    pub fn readers(&self, id: &CompartmentId, now: Millis) -> BTreeSet<OrgId> {
+        let Some((opening, _)) = self.dossiers.get(id) else { return BTreeSet::new() };
+        let in_force = self
+            .readers_grants(id)
+            .filter(|(_, grant)| self.grants.in_force(grant, now).is_ok())
+            .map(|(org, _)| org);
+        in_force.chain([opening.section]).collect()
+    }
+
+    /// The grant under which an org may edit a compartment now, if it may.
+    pub fn edit_grant(&self, org: &OrgId, id: &CompartmentId, now: Millis) -> Option<GrantId> {
+        let found = self.readers_grants(id).find(|(reader, grant)| {
+            reader == org
+                && self.may_write(org, id, Some(grant))
+                && self.grants.in_force(grant, now).is_ok()
+        });
+        found.map(|(_, grant)| grant)
+    }
+
+    /// Whether what an org wrote into a compartment under a grant counts: the publisher of a
+    /// section that was opened under a well-formed contribute chain (or the share's opener, or the
+    /// book's owner), or an editor whose admitted grant covers every field at every link.
+    pub fn may_write(&self, org: &OrgId, id: &CompartmentId, grant: Option<&GrantId>) -> bool {
+        let Some((opening, dossier)) = self.dossiers.get(id) else { return false };
+        let Some(share) = opening.share else {
+            return opening.section == *org && grant.is_none();
+        };
+        let admitted = |grant: &GrantId| dossier.admissions().any(|(g, _)| g == grant);
+        let Some(grant) = grant else {
+            return opening.section == *org && self.grants.opener(&share) == Some(*org);
+        };
+        if self.grants.audience(grant) != Some(*org) || !admitted(grant) {
+            return false;
+        }
+        let is_contribution =
+            self.grants.get(grant).is_some_and(|g| matches!(g.scope, Scope::Contribute { .. }));
+        if is_contribution {
+            opening.section == *org
+                && self.grants.covers_contribute(grant, &share, opening.kind).is_ok()
+        } else {
+            let names: Vec<&str> =
+                opening.schema.fields().iter().map(|f| f.name.as_str()).collect();
+            self.grants.covers_edit(grant, &share, &opening.section, opening.kind, &names).is_ok()
+        }
+    }
+}

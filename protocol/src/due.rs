@@ -1,0 +1,224 @@
+//! Who is sent what: the statements due to an org, in an order in which they can be taken.
+//! Due statements only grow, so a peer's outbox is append-only and a cursor says how far it got.
+
+use std::collections::BTreeSet;
+
+use crate::codec;
+use crate::id::{OrgId, StatementId};
+use crate::keys;
+use crate::refusal::Refusal;
+use crate::replica::{Effect, Replica};
+use crate::statement::{Body, Cause, Scope};
+
+#[derive(Default)]
+struct Due {
+    seen: BTreeSet<StatementId>,
+    list: Vec<StatementId>,
+}
+
+impl Due {
+    fn add(&mut self, id: StatementId) {
+        if self.seen.insert(id) {
+            self.list.push(id);
+        }
+    }
+}
+
+impl Replica {
+    /// Every statement that is due to an org, in an order in which it can be taken.
+    pub(crate) fn due(&self, org: &OrgId) -> Vec<StatementId> {
+        let mut due = Due::default();
+        self.add_org(&mut due, &self.me.party.org);
+        for grant in self.grants.iter() {
+            let Ok(chain) = self.grants.chain(&grant.id) else { continue };
+            if !chain.iter().any(|link| link.author == *org || link.to.org == *org) {
+                continue;
+            }
+            self.add_chain(&mut due, &chain);
+            for link in &chain {
+                for (revocation, _) in self.grants.revocations(&link.id) {
+                    due.add(revocation);
+                }
+            }
+        }
+        let shared = |opening: &crate::dossier::Opening| opening.share.is_some();
+        for (id, opening, _) in self.dossiers.iter().filter(|(_, opening, _)| shared(opening)) {
+            if opening.section != *org && self.access().may_read(org, id) {
+                self.add_dossier(&mut due, id, org);
+            }
+        }
+        for (id, _, dossier) in self.dossiers.iter().filter(|(_, opening, _)| shared(opening)) {
+            for (grant, admission) in dossier.admissions() {
+                let chain = self.grants.chain(grant).unwrap_or_default();
+                if chain.iter().any(|link| link.author == *org || link.to.org == *org) {
+                    due.add(id.to_owned().into());
+                    due.add(admission.statement);
+                }
+            }
+        }
+        for statement in self.statements.values() {
+            match statement.body() {
+                Body::Receipt { of, .. } => {
+                    if self.statements.get(of).is_some_and(|asked| asked.author() == *org) {
+                        due.add(statement.id());
+                    }
+                }
+                Body::Erase { only_for: Some(grant), .. } => {
+                    let chain = self.grants.chain(grant).unwrap_or_default();
+                    let below = self.grants.below(grant);
+                    let concerned = chain.iter().any(|l| l.author == *org || l.to.org == *org)
+                        || below.iter().any(|l| l.to.org == *org);
+                    if concerned {
+                        due.add(statement.id());
+                    }
+                }
+                Body::Erase { .. }
+                | Body::Profile { .. }
+                | Body::Certificate { .. }
+                | Body::Rotation { .. }
+                | Body::EndNode { .. }
+                | Body::OpenShare { .. }
+                | Body::OpenCompartment { .. }
+                | Body::Admit { .. }
+                | Body::Retire { .. }
+                | Body::Grant { .. }
+                | Body::Revoke { .. }
+                | Body::Cut { .. } => {}
+            }
+        }
+        due.list
+    }
+
+    /// Rotations, certificates and profile of an org.
+    fn add_org(&self, due: &mut Due, org: &OrgId) {
+        for statement in self.statements.values() {
+            if statement.author() == *org
+                && matches!(
+                    statement.body(),
+                    Body::Rotation { .. } | Body::Certificate { .. } | Body::EndNode { .. }
+                )
+            {
+                due.add(statement.id());
+            }
+        }
+        if let Some(profile) = self.directory.profile(org) {
+            due.add(profile);
+        }
+    }
+
+    /// A chain travels with what is needed to check it and to reach everybody in it.
+    fn add_chain(&self, due: &mut Due, chain: &[&crate::grant::GrantInfo]) {
+        for link in chain {
+            self.add_org(due, &link.author);
+            self.add_org(due, &link.to.org);
+            if let Some(opener) = self.grants.opener(&link.share) {
+                self.add_org(due, &opener);
+                due.add(link.share.into());
+            }
+        }
+        for link in chain {
+            due.add(link.id.into());
+        }
+    }
+
+    /// What decides what counts in a compartment, and what shows this reader its own admission.
+    fn add_dossier(&self, due: &mut Due, id: &crate::id::CompartmentId, org: &OrgId) {
+        let Some((opening, dossier)) = self.dossiers.get(id) else { return };
+        self.add_org(due, &opening.section);
+        if let Some(share) = opening.share {
+            if let Some(opener) = self.grants.opener(&share) {
+                self.add_org(due, &opener);
+            }
+            due.add(share.into());
+        }
+        due.add((*id).into());
+        for (grant, admission) in dossier.admissions() {
+            let Ok(chain) = self.grants.chain(grant) else { continue };
+            let writes = chain.last().is_some_and(|last| match &last.scope {
+                Scope::Fields { edit, .. } => *edit,
+                Scope::Contribute { .. } => true,
+            });
+            let own = chain.iter().any(|link| link.to.org == *org);
+            let above_own = self.grants.below(grant).iter().any(|below| below.to.org == *org);
+            if writes || own || above_own {
+                self.add_chain(due, &chain);
+                due.add(admission.statement);
+            }
+        }
+        for statement in dossier.statements() {
+            match self.statements.get(statement).map(|s| s.body()) {
+                Some(Body::Cut { cause, .. }) => {
+                    match cause {
+                        Cause::Revoke(cause) | Cause::Retire(cause) | Cause::EndNode(cause) => {
+                            due.add(*cause);
+                        }
+                        Cause::Fork(_) => {}
+                    }
+                    due.add(*statement);
+                }
+                Some(Body::Retire { .. } | Body::Erase { .. }) => due.add(*statement),
+                Some(_) | None => {}
+            }
+        }
+    }
+
+    /// Appends to every peer's outbox what has become due to its org.
+    pub(crate) fn fill_outboxes(&mut self) -> Result<(), Refusal> {
+        let peers: Vec<_> =
+            self.peers.iter().filter_map(|(node, peer)| Some((*node, peer.org?))).collect();
+        for (node, org) in peers {
+            for id in self.due(&org) {
+                if !self.statements.contains_key(&id)
+                    || !self.outboxes.entry(node).or_default().insert(id)
+                {
+                    continue;
+                }
+                let Some(peer) = self.peers.get_mut(&node) else { continue };
+                let position = peer.due;
+                peer.due += 1;
+                let peer = codec::to_bytes(peer);
+                self.put(&keys::outbox(&node, position), codec::to_bytes(&id))?;
+                self.put(&keys::peer(&node), peer)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Learns whom this org stands with in a chain, and asks the shell to reach their nodes.
+    pub(crate) fn dial_acquaintances(&mut self) {
+        let me = self.me.party.org;
+        let mut met = BTreeSet::new();
+        for grant in self.grants.iter() {
+            let Ok(chain) = self.grants.chain(&grant.id) else { continue };
+            let orgs: BTreeSet<OrgId> =
+                chain.iter().flat_map(|link| [link.author, link.to.org]).collect();
+            if orgs.contains(&me) {
+                met.extend(orgs);
+            }
+        }
+        met.remove(&me);
+        self.acquaintances = met;
+        let wanted: Vec<OrgId> = self
+            .acquaintances
+            .iter()
+            .chain(self.partners.keys())
+            .copied()
+            .filter(|org| self.may_speak(org))
+            .collect();
+        for org in wanted {
+            let addresses = self.directory.addresses(&org).to_vec();
+            let nodes: Vec<_> = self
+                .directory
+                .nodes_of(&org)
+                .filter(|node| self.directory.acts_for(&org, node, self.now))
+                .copied()
+                .collect();
+            for node in nodes {
+                if !addresses.is_empty() && self.dialling.get(&node) != Some(&addresses) {
+                    self.dialling.insert(node, addresses.clone());
+                    self.effect(Effect::Dial { node, addresses: addresses.clone() });
+                }
+            }
+        }
+    }
+}

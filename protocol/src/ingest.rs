@@ -1,0 +1,512 @@
+//! The only door for changes: bytes → [`Verified`] → [`Authorised`] → applied. Local edits take it
+//! too. Steps up to here judge the bundle; `change.rs` judges each leaf.
+
+use minicbor::{Decode, Encode};
+
+use crate::bundle::{Bundle, Header, Leaf, MAX_BUNDLE_BYTES, MAX_LEAVES, Verified};
+use crate::codec;
+use crate::dossier::Opening;
+use crate::facet::{self, Facet};
+use crate::id::{CompartmentId, GrantId, LogId, Nonce, OrgId, RecordId};
+use crate::keys::{self, FacetKey};
+use crate::log::LogState;
+use crate::refusal::Refusal;
+use crate::replica::Replica;
+use crate::statement::{Nonce32, RecordTurn};
+use crate::store::{Store, for_each};
+use crate::time::Hlc;
+use crate::value::Fields;
+
+/// A facet as it stands: a cache over bundles and dossier, rebuilt whenever those change.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct FacetRow {
+    /// Its values.
+    #[n(0)]
+    pub fields: Fields,
+    /// Where its leaves are, in the order they came.
+    #[n(1)]
+    pub leaves: Vec<LeafRef>,
+    /// How many of them stand.
+    #[n(2)]
+    pub active: u32,
+    /// When it last changed.
+    #[n(3)]
+    pub at: Hlc,
+    /// Who last changed it.
+    #[n(4)]
+    pub by: OrgId,
+    /// Fields with concurrent values.
+    #[n(5)]
+    pub conflicts: Vec<String>,
+}
+
+impl FacetRow {
+    /// Whether the facet's bytes hold a value that was overwritten since.
+    pub fn superseded(&self) -> bool {
+        self.leaves.len() > 1
+    }
+}
+
+/// Where a leaf is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct LeafRef {
+    /// The log.
+    #[n(0)]
+    pub log: LogId,
+    /// The bundle.
+    #[n(1)]
+    pub seq: u64,
+    /// The leaf in the bundle.
+    #[n(2)]
+    pub index: u16,
+}
+
+/// A bundle that may be applied now. Only [`Replica::authorise`] makes one.
+#[derive(Debug)]
+pub struct Authorised {
+    verified: Verified,
+    opening: Opening,
+    state: LogState,
+}
+
+/// Why a bundle is not applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// Already here.
+    Known,
+    /// Something that would decide is not here yet; ask again later.
+    Waiting(&'static str),
+    /// It will never be taken, for this reason.
+    Refused(&'static str),
+}
+
+/// A change to be written into a compartment.
+#[derive(Debug, Clone)]
+pub(crate) struct Draft {
+    pub record: RecordId,
+    pub turn: u32,
+    pub change: Vec<u8>,
+}
+
+impl Replica {
+    /// Step 3: may this author write this here, and does it continue its log?
+    pub(crate) fn authorise(
+        &self,
+        verified: Verified,
+        from: Option<&OrgId>,
+    ) -> Result<Authorised, Hold> {
+        let header = verified.header();
+        let Some((opening, dossier)) = self.dossiers.get(&header.compartment) else {
+            return Err(Hold::Waiting("compartment_unknown"));
+        };
+        if dossier.retired() {
+            return Err(Hold::Refused("compartment_retired"));
+        }
+        if !self.directory.certified(&header.author, &header.node) {
+            return Err(Hold::Waiting("certificate_unknown"));
+        }
+        if !self.access().may_write(&header.author, &header.compartment, header.grant.as_ref()) {
+            return Err(Hold::Waiting("not_permitted"));
+        }
+        if from == Some(&header.author) {
+            let ended = |grant: &GrantId| self.grants.in_force(grant, self.now).is_err();
+            if header.grant.as_ref().is_some_and(ended) {
+                return Err(Hold::Refused("grant_ended"));
+            }
+        }
+        let log = verified.log();
+        let state = self.logs.get(&log).cloned().unwrap_or_else(|| LogState::begin(header));
+        if header.seq < state.height {
+            return Err(Hold::Known);
+        }
+        if header.seq >= self.counted(&log, header) {
+            return Err(Hold::Refused("cut"));
+        }
+        if header.seq > state.height {
+            return Err(Hold::Waiting("gap"));
+        }
+        if !state.continues(header) {
+            return Err(Hold::Refused("predecessor"));
+        }
+        let uncovered = |leaf: &Leaf| {
+            let (record, turn) = leaf.place();
+            leaf.change().is_none() && turn > dossier.erased(&record)
+        };
+        if verified.bundle().leaves.iter().any(uncovered) {
+            return Err(Hold::Waiting("erasure_unknown"));
+        }
+        Ok(Authorised { opening: opening.clone(), state, verified })
+    }
+
+    /// How many bundles of the log that `header` belongs to count.
+    fn counted(&self, log: &LogId, header: &Header) -> u64 {
+        let Some((_, dossier)) = self.dossiers.get(&header.compartment) else { return 0 };
+        dossier.counted(log, &|cause| self.falls_under(cause, &header.node, header.grant.as_ref()))
+    }
+
+    /// Whether a log written by `node` under `grant` falls under a cause of a cut.
+    fn falls_under(
+        &self,
+        cause: &crate::statement::Cause,
+        node: &crate::id::PublicKey,
+        grant: Option<&GrantId>,
+    ) -> bool {
+        use crate::statement::{Body, Cause};
+        match cause {
+            Cause::Revoke(id) => {
+                let Some(Body::Revoke { grant: ended, .. }) =
+                    self.statements.get(id).map(|s| s.body())
+                else {
+                    return false;
+                };
+                grant.is_some_and(|g| {
+                    self.grants.chain(g).is_ok_and(|c| c.iter().any(|link| link.id == *ended))
+                })
+            }
+            Cause::EndNode(id) => matches!(
+                self.statements.get(id).map(|s| s.body()),
+                Some(Body::EndNode { node: ended }) if ended == node
+            ),
+            Cause::Retire(_) | Cause::Fork(_) => false,
+        }
+    }
+
+    /// How many bundles of a held log count.
+    pub(crate) fn counted_height(&self, log: &LogId, state: &LogState) -> u64 {
+        let Some((_, dossier)) = self.dossiers.get(&state.compartment) else { return 0 };
+        let under = |cause: &crate::statement::Cause| {
+            self.falls_under(cause, &state.node, state.grant.as_ref())
+        };
+        dossier.counted(log, &under).min(state.height)
+    }
+
+    /// Steps 4 and 5: judges each leaf, applies those that stand, and persists all with the height.
+    pub(crate) fn apply(&mut self, authorised: Authorised) -> Result<(), Refusal> {
+        let Authorised { verified, opening, mut state } = authorised;
+        let (log, id) = (verified.log(), verified.id());
+        let mut bundle = verified.into_bundle();
+        let compartment = bundle.header.compartment;
+        if let Some((_, dossier)) = self.dossiers.get(&compartment) {
+            for leaf in &mut bundle.leaves {
+                let (record, turn) = leaf.place();
+                if turn <= dossier.erased(&record) {
+                    *leaf = leaf.redacted();
+                }
+            }
+        }
+        self.clock = self.clock.observe(bundle.header.at, self.now);
+        let seq = bundle.header.seq;
+        self.put(&keys::bundle(&log, seq), codec::to_bytes(&bundle))?;
+        state.height = seq + 1;
+        state.head = Nonce32(id.0);
+        self.put(&keys::log(&log), codec::to_bytes(&state))?;
+        self.logs.insert(log, state);
+        for (index, leaf) in bundle.leaves.iter().enumerate() {
+            let at = LeafRef { log, seq, index: index as u16 };
+            self.apply_leaf(&opening, &bundle.header, at, leaf)?;
+        }
+        self.dirty.logs.insert((compartment, log));
+        self.dirty.kinds.insert(opening.kind);
+        Ok(())
+    }
+
+    fn apply_leaf(
+        &mut self,
+        opening: &Opening,
+        header: &Header,
+        at: LeafRef,
+        leaf: &Leaf,
+    ) -> Result<(), Refusal> {
+        let (record, turn) = leaf.place();
+        let key = FacetKey {
+            kind: opening.kind,
+            share: opening.share.unwrap_or(keys::NO_SHARE),
+            section: opening.section,
+            record,
+            turn,
+            compartment: header.compartment,
+        };
+        if self.dossiers.get(&key.compartment).is_some_and(|(_, d)| turn <= d.erased(&record)) {
+            return Ok(());
+        }
+        let bytes = key.bytes();
+        let known: Option<FacetRow> = self.read(&bytes)?;
+        let by_publisher = header.author == opening.section;
+        let placed = facet::Leaf {
+            log: at.log,
+            position: (at.seq, at.index),
+            by_publisher,
+            change: leaf.change(),
+        };
+        let first = match known {
+            None if by_publisher => facet::first_values(&opening.schema, &placed).ok(),
+            None | Some(_) => None,
+        };
+        let row = match (first, known) {
+            (Some(fields), _) => FacetRow {
+                fields,
+                leaves: vec![at],
+                active: 1,
+                at: header.at,
+                by: header.author,
+                conflicts: Vec::new(),
+            },
+            (None, known) => {
+                let mut leaves = known.as_ref().map_or_else(Vec::new, |row| row.leaves.clone());
+                leaves.push(at);
+                let mut row = self.evaluate(opening, &leaves)?;
+                let was = known.as_ref().map(|row| &row.fields);
+                if was != Some(&row.fields) {
+                    row.at = row.at.max(header.at);
+                    row.by = header.author;
+                } else if let Some(known) = &known {
+                    (row.at, row.by) = (known.at, known.by);
+                }
+                if opening.section == self.me.party.org
+                    && opening.share.is_some()
+                    && header.author != self.me.party.org
+                {
+                    let before = known.map(|row| row.fields).unwrap_or_default();
+                    self.absorb(&key, &before, &row.fields, header.author)?;
+                }
+                row
+            }
+        };
+        self.put(&bytes, codec::to_bytes(&row))
+    }
+
+    /// A facet from its leaves: only those that count.
+    fn evaluate(&self, opening: &Opening, leaves: &[LeafRef]) -> Result<FacetRow, Refusal> {
+        let facet = self.facet(opening, leaves)?;
+        let by = opening.section;
+        Ok(FacetRow {
+            fields: facet.values(),
+            leaves: leaves.to_vec(),
+            active: facet.active_len() as u32,
+            at: Hlc::default(),
+            by,
+            conflicts: facet.conflicts().into_keys().collect(),
+        })
+    }
+
+    /// The document behind a row.
+    pub(crate) fn facet(&self, opening: &Opening, leaves: &[LeafRef]) -> Result<Facet, Refusal> {
+        let mut facet = Facet::new(&opening.schema);
+        let mut ordered = leaves.to_vec();
+        ordered.sort_by_key(|at| (at.seq, at.index));
+        for at in ordered {
+            let Some(state) = self.logs.get(&at.log) else { continue };
+            if at.seq >= self.counted_height(&at.log, state) {
+                continue;
+            }
+            let bundle = self.bundle(&at.log, at.seq)?;
+            let leaf = bundle.leaves.get(usize::from(at.index));
+            facet.insert(facet::Leaf {
+                log: at.log,
+                position: (at.seq, at.index),
+                by_publisher: state.author == opening.section,
+                change: leaf.and_then(Leaf::change),
+            });
+        }
+        Ok(facet)
+    }
+
+    /// A held bundle.
+    pub(crate) fn bundle(&self, log: &LogId, seq: u64) -> Result<Bundle, Refusal> {
+        self.read(&keys::bundle(log, seq))?.ok_or(Refusal::Damaged("a bundle is missing"))
+    }
+
+    /// Writes changes of our own into a compartment: packs, signs, and sends them through the door.
+    pub(crate) fn write(
+        &mut self,
+        compartment: &CompartmentId,
+        grant: Option<GrantId>,
+        drafts: Vec<Draft>,
+    ) -> Result<(), Refusal> {
+        let mut drafts = drafts.into_iter().peekable();
+        while drafts.peek().is_some() {
+            let (log, state) = self.own_log(compartment, grant)?;
+            let dossier_number = self.dossiers.get(compartment).map_or(0, |(_, d)| d.number());
+            let header = Header {
+                compartment: *compartment,
+                author: self.me.party.org,
+                node: self.me.node.public(),
+                epoch: state.epoch,
+                seq: state.height,
+                prev: state.head,
+                grant,
+                dossier_number,
+                at: self.tick(),
+                leaf_count: 0,
+                root: Nonce32([0; 32]),
+            };
+            let mut leaves = Vec::new();
+            let mut size = 1024;
+            while let Some(draft) =
+                drafts.next_if(|d| leaves.is_empty() || size + d.change.len() < MAX_BUNDLE_BYTES)
+            {
+                size += draft.change.len() + 64;
+                let salt = Nonce(self.draw());
+                let Draft { record, turn, change } = draft;
+                leaves.push(Leaf::Full { record, turn, salt, change });
+                if leaves.len() == MAX_LEAVES {
+                    break;
+                }
+            }
+            let verified = Verified::write(header, leaves, &self.me.node);
+            debug_assert_eq!(verified.log(), log);
+            match self.authorise(verified, None) {
+                Ok(authorised) => self.apply(authorised)?,
+                Err(_) => return Err(Refusal::Damaged("an own log does not continue")),
+            }
+        }
+        Ok(())
+    }
+
+    /// The log this node writes in a compartment under a grant; a new grant begins a new one.
+    pub(crate) fn own_log(
+        &mut self,
+        compartment: &CompartmentId,
+        grant: Option<GrantId>,
+    ) -> Result<(LogId, LogState), Refusal> {
+        let key = keys::own_epoch(compartment);
+        if let Some(epoch) = self.read::<Nonce>(&key)? {
+            let log = LogId::of(&self.me.node.public(), compartment, &epoch);
+            match self.logs.get(&log) {
+                Some(state)
+                    if state.grant == grant && self.counted_height(&log, state) == state.height =>
+                {
+                    return Ok((log, state.clone()));
+                }
+                Some(_) => {}
+                None => return Ok((log, self.empty_log(*compartment, epoch, grant))),
+            }
+        }
+        let epoch = Nonce(self.draw());
+        self.put(&key, codec::to_bytes(&epoch))?;
+        let log = LogId::of(&self.me.node.public(), compartment, &epoch);
+        Ok((log, self.empty_log(*compartment, epoch, grant)))
+    }
+
+    fn empty_log(
+        &self,
+        compartment: CompartmentId,
+        epoch: Nonce,
+        grant: Option<GrantId>,
+    ) -> LogState {
+        LogState {
+            compartment,
+            author: self.me.party.org,
+            node: self.me.node.public(),
+            epoch,
+            grant,
+            height: 0,
+            head: Nonce32([0; 32]),
+        }
+    }
+
+    /// Erasures that became known: rows go, leaves are redacted where they lie.
+    pub(crate) fn redact(
+        &mut self,
+        compartment: &CompartmentId,
+        records: &[RecordTurn],
+    ) -> Result<(), Refusal> {
+        let Some((opening, _)) = self.dossiers.get(compartment) else { return Ok(()) };
+        let opening = opening.clone();
+        self.dirty.kinds.insert(opening.kind);
+        let share = opening.share.unwrap_or(keys::NO_SHARE);
+        let mut redactions: std::collections::BTreeMap<(LogId, u64), Vec<u16>> = Default::default();
+        for erased in records {
+            if self
+                .dossiers
+                .get(compartment)
+                .is_none_or(|(_, d)| d.erased(&erased.record) < erased.turn)
+            {
+                continue;
+            }
+            let prefix =
+                FacetKey::record_prefix(opening.kind, &share, &opening.section, &erased.record);
+            for (bytes, row) in self.store.scan(&prefix, &[], 4096)? {
+                let Some(key) = FacetKey::parse(&bytes) else { continue };
+                if key.compartment != *compartment || key.turn > erased.turn {
+                    continue;
+                }
+                let row: FacetRow = codec::own(&row)?;
+                for at in row.leaves {
+                    redactions.entry((at.log, at.seq)).or_default().push(at.index);
+                }
+                self.remove(&bytes)?;
+            }
+        }
+        for ((log, seq), indices) in redactions {
+            let mut bundle = self.bundle(&log, seq)?;
+            for index in indices {
+                if let Some(leaf) = bundle.leaves.get_mut(usize::from(index)) {
+                    *leaf = leaf.redacted();
+                }
+            }
+            self.put(&keys::bundle(&log, seq), codec::to_bytes(&bundle))?;
+        }
+        Ok(())
+    }
+
+    /// Evaluates every facet of a compartment again, after a cut changed what counts.
+    pub(crate) fn recount(&mut self, compartment: &CompartmentId) -> Result<(), Refusal> {
+        let Some((opening, _)) = self.dossiers.get(compartment) else { return Ok(()) };
+        let opening = opening.clone();
+        self.dirty.kinds.insert(opening.kind);
+        for key in self.facet_keys(compartment, &opening)? {
+            let bytes = key.bytes();
+            let Some(known) = self.read::<FacetRow>(&bytes)? else { continue };
+            let mut row = self.evaluate(&opening, &known.leaves)?;
+            (row.at, row.by) = (known.at, known.by);
+            self.put(&bytes, codec::to_bytes(&row))?;
+        }
+        Ok(())
+    }
+
+    /// Forgets a retired compartment: rows, bundles and logs. Its dossier stays.
+    pub(crate) fn drop_compartment(&mut self, compartment: &CompartmentId) -> Result<(), Refusal> {
+        let Some((opening, _)) = self.dossiers.get(compartment) else { return Ok(()) };
+        let opening = opening.clone();
+        self.dirty.kinds.insert(opening.kind);
+        for key in self.facet_keys(compartment, &opening)? {
+            self.remove(&key.bytes())?;
+        }
+        let logs: Vec<LogId> = self
+            .logs
+            .iter()
+            .filter(|(_, state)| state.compartment == *compartment)
+            .map(|(log, _)| *log)
+            .collect();
+        for log in logs {
+            let mut bundles = Vec::new();
+            for_each(&self.store, &keys::bundles(&log), |key, _| {
+                bundles.push(key.to_vec());
+                Ok::<_, Refusal>(())
+            })?;
+            for key in bundles {
+                self.remove(&key)?;
+            }
+            self.remove(&keys::log(&log))?;
+            self.logs.remove(&log);
+            self.dirty.logs.insert((*compartment, log));
+        }
+        self.remove(&keys::own_epoch(compartment))
+    }
+
+    fn facet_keys(
+        &self,
+        compartment: &CompartmentId,
+        opening: &Opening,
+    ) -> Result<Vec<FacetKey>, Refusal> {
+        let share = opening.share.unwrap_or(keys::NO_SHARE);
+        let prefix = keys::facets(opening.kind, Some(&share), Some(&opening.section));
+        let mut found = Vec::new();
+        for_each(&self.store, &prefix, |key, _| {
+            found.extend(FacetKey::parse(key).filter(|k| k.compartment == *compartment));
+            Ok::<_, Refusal>(())
+        })?;
+        Ok(found)
+    }
+}

@@ -1,0 +1,199 @@
+//! The key layout of the store: one letter, then fixed-length parts, so that a prefix is a list.
+//! Owns every key; nobody else builds one.
+
+use crate::id::{CompartmentId, GrantId, LogId, OrgId, PublicKey, RecordId, ShareId, StatementId};
+use crate::vocabulary::Kind;
+
+/// Which of this node's stores this is; cursors at peers are bound to it.
+pub const STORE_ID: &[u8] = b"Z/store";
+/// The highest time said or seen.
+pub const CLOCK: &[u8] = b"Z/clock";
+/// Who this node is: party and node key, so that a store is never opened by another org.
+pub const OWNER: &[u8] = b"Z/owner";
+
+/// A share's key in facet keys; all zero for the book.
+pub const NO_SHARE: ShareId = ShareId([0; 32]);
+
+fn key(letter: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(1 + parts.iter().map(|p| p.len()).sum::<usize>());
+    out.push(letter);
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+    out
+}
+
+/// A statement's bytes.
+pub fn statement(id: &StatementId) -> Vec<u8> {
+    key(b'S', &[&id.0])
+}
+/// All statements.
+pub const STATEMENTS: &[u8] = b"S";
+
+/// The state of a log: [`crate::log::LogState`].
+pub fn log(id: &LogId) -> Vec<u8> {
+    key(b'L', &[&id.0])
+}
+/// All logs.
+pub const LOGS: &[u8] = b"L";
+
+/// One bundle of a log.
+pub fn bundle(log: &LogId, seq: u64) -> Vec<u8> {
+    key(b'B', &[&log.0, &seq.to_be_bytes()])
+}
+/// All bundles of a log.
+pub fn bundles(log: &LogId) -> Vec<u8> {
+    key(b'B', &[&log.0])
+}
+
+/// The facets of a record, or with fewer parts of a section, a share, a kind.
+pub fn facets(kind: Kind, share: Option<&ShareId>, section: Option<&OrgId>) -> Vec<u8> {
+    let mut out = vec![b'F', kind as u8];
+    if let Some(share) = share {
+        out.extend_from_slice(&share.0);
+        if let Some(section) = section {
+            out.extend_from_slice(&section.0);
+        }
+    }
+    out
+}
+
+/// Where a facet's row is: `F kind share section record turn compartment`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FacetKey {
+    /// The kind of record.
+    pub kind: Kind,
+    /// The share; [`NO_SHARE`] for the book.
+    pub share: ShareId,
+    /// Whose section.
+    pub section: OrgId,
+    /// The record.
+    pub record: RecordId,
+    /// Its turn.
+    pub turn: u32,
+    /// The compartment.
+    pub compartment: CompartmentId,
+}
+
+impl FacetKey {
+    /// The key's bytes.
+    pub fn bytes(&self) -> Vec<u8> {
+        let turn = self.turn.to_be_bytes();
+        key(
+            b'F',
+            &[
+                &[self.kind as u8],
+                &self.share.0,
+                &self.section.0,
+                &self.record.0,
+                &turn,
+                &self.compartment.0,
+            ],
+        )
+    }
+
+    /// Reads a key back; none if it is not a facet's.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let rest = bytes.strip_prefix(b"F")?;
+        let (&kind, rest) = rest.split_first()?;
+        let kind = Kind::ALL.into_iter().find(|k| *k as u8 == kind)?;
+        let (share, rest) = rest.split_first_chunk::<32>()?;
+        let (section, rest) = rest.split_first_chunk::<32>()?;
+        let (record, rest) = rest.split_first_chunk::<16>()?;
+        let (turn, rest) = rest.split_first_chunk::<4>()?;
+        Some(Self {
+            kind,
+            share: ShareId(*share),
+            section: OrgId(*section),
+            record: RecordId(*record),
+            turn: u32::from_be_bytes(*turn),
+            compartment: CompartmentId(rest.try_into().ok()?),
+        })
+    }
+
+    /// All facets of the same record.
+    pub fn record_prefix(
+        kind: Kind,
+        share: &ShareId,
+        section: &OrgId,
+        record: &RecordId,
+    ) -> Vec<u8> {
+        key(b'F', &[&[kind as u8], &share.0, &section.0, &record.0])
+    }
+}
+
+/// The epoch of the log this node writes in a compartment.
+pub fn own_epoch(compartment: &CompartmentId) -> Vec<u8> {
+    key(b'E', &[&compartment.0])
+}
+
+/// A record's publication in a share, by its book id.
+pub fn publication(share: &ShareId, record: &RecordId) -> Vec<u8> {
+    key(b'U', &[&share.0, &record.0])
+}
+/// All publications in a share.
+pub fn publications(share: &ShareId) -> Vec<u8> {
+    key(b'U', &[&share.0])
+}
+/// From a record's id in a share back to its book id.
+pub fn published(share: &ShareId, record: &RecordId) -> Vec<u8> {
+    key(b'V', &[&share.0, &record.0])
+}
+
+/// The shares a book record is placed in.
+pub fn placements(record: &RecordId) -> Vec<u8> {
+    key(b'W', &[&record.0])
+}
+
+/// A rule's selector: which records a grant of ours is meant for. Never leaves.
+pub fn selector(grant: &GrantId) -> Vec<u8> {
+    key(b'G', &[&grant.0])
+}
+
+/// A standing selection of records for a share (`share add --live`).
+pub fn selection(share: &ShareId, kind: Kind) -> Vec<u8> {
+    key(b'J', &[&share.0, &[kind as u8]])
+}
+
+/// A partner, by org.
+pub fn partner(org: &OrgId) -> Vec<u8> {
+    key(b'P', &[&org.0])
+}
+/// All partners.
+pub const PARTNERS: &[u8] = b"P";
+
+/// An invite, by its id.
+pub fn invite(id: &[u8; 16]) -> Vec<u8> {
+    key(b'Q', &[id])
+}
+
+/// What is known of a peer node's cursor and digests.
+pub fn peer(node: &PublicKey) -> Vec<u8> {
+    key(b'N', &[&node.0])
+}
+/// All peers.
+pub const PEERS: &[u8] = b"N";
+
+/// The statements due to a peer node, in the order they became due.
+pub fn outbox(node: &PublicKey, position: u64) -> Vec<u8> {
+    key(b'O', &[&node.0, &position.to_be_bytes()])
+}
+/// The whole outbox of a peer node.
+pub fn outboxes(node: &PublicKey) -> Vec<u8> {
+    key(b'O', &[&node.0])
+}
+
+/// How far a peer node has durably stored a log.
+pub fn stored_at(node: &PublicKey, log: &LogId) -> Vec<u8> {
+    key(b'H', &[&node.0, &log.0])
+}
+
+/// A record of the own book that was deleted.
+pub fn tombstone(record: &RecordId) -> Vec<u8> {
+    key(b'T', &[&record.0])
+}
+
+/// All logs a peer node is known to have stored.
+pub fn stored_at_all(node: &PublicKey) -> Vec<u8> {
+    key(b'H', &[&node.0])
+}

@@ -1,0 +1,204 @@
+//! Why a request cannot be met: one enum, with a code for programs, a sentence for people and a
+//! hint on what to do.
+
+use thiserror::Error;
+
+use crate::codec::CodecError;
+use crate::grant::ChainError;
+use crate::id::OrgId;
+use crate::store::StoreError;
+use crate::vocabulary::{Kind, ValueError};
+
+/// A request that was refused; nothing of it was done.
+#[derive(Debug, Error)]
+pub enum Refusal {
+    /// The store failed. The node must stop: memory and store may differ now.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Own data that cannot be read back.
+    #[error("stored data is damaged: {0}")]
+    Damaged(&'static str),
+    /// Own data that cannot be decoded.
+    #[error("stored data is damaged")]
+    Codec(#[from] CodecError),
+    /// The store belongs to another node.
+    #[error("this data directory belongs to another node")]
+    ForeignStore,
+    /// Nothing has this id.
+    #[error("no {what} `{text}`")]
+    NotFound {
+        /// What was looked for.
+        what: &'static str,
+        /// What was asked.
+        text: String,
+    },
+    /// The text fits more than one.
+    #[error("`{text}` fits {count} of them")]
+    Ambiguous {
+        /// What was asked.
+        text: String,
+        /// How many it fits.
+        count: usize,
+    },
+    /// A value does not fit its field.
+    #[error(transparent)]
+    Value(#[from] ValueError),
+    /// A grant chain does not allow it.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// Not granted.
+    #[error("{org} has not allowed you to change {what}")]
+    NotAllowed {
+        /// Whose record.
+        org: String,
+        /// What.
+        what: String,
+    },
+    /// Fields that never leave.
+    #[error("`{field}` of {kind:?} is internal and never leaves this node")]
+    Internal {
+        /// The kind.
+        kind: Kind,
+        /// The field.
+        field: String,
+    },
+    /// Only own records can be placed.
+    #[error("`{text}` was received from a partner; only own records can be placed")]
+    NotOwn {
+        /// The record.
+        text: String,
+    },
+    /// No right to contribute to the share.
+    #[error("no one has allowed you to add {kind:?} records to this share")]
+    MayNotContribute {
+        /// The kind.
+        kind: Kind,
+    },
+    /// The share is over.
+    #[error("this share has ended")]
+    ShareEnded,
+    /// An invite that cannot be used.
+    #[error("this invite cannot be used: {why}")]
+    Invite {
+        /// Why.
+        why: &'static str,
+    },
+    /// A selector that cannot be read.
+    #[error("`{text}` is not a selection: {why}")]
+    Selector {
+        /// What was asked.
+        text: String,
+        /// Why not.
+        why: &'static str,
+    },
+    /// Own org given where another is needed.
+    #[error("that is your own organisation")]
+    Oneself(OrgId),
+    /// An edit that cannot be made.
+    #[error("the change cannot be made: {0}")]
+    Edit(#[from] crate::facet::EditError),
+    /// A list is too long or empty.
+    #[error("{what} must be between {min} and {max}")]
+    Range {
+        /// What.
+        what: &'static str,
+        /// At least.
+        min: u64,
+        /// At most.
+        max: u64,
+    },
+}
+
+/// Which kind of answer a refusal is; the shell maps it to HTTP status and exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalClass {
+    /// Our fault.
+    Fault,
+    /// The request cannot be met.
+    Request,
+    /// The request is malformed.
+    Usage,
+    /// There is no such thing.
+    Missing,
+    /// Refused by a permission or by consent.
+    Permission,
+}
+
+impl Refusal {
+    /// A stable code for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Refusal::Store(_) => "store_failed",
+            Refusal::Damaged(_) | Refusal::Codec(_) => "store_damaged",
+            Refusal::ForeignStore => "foreign_store",
+            Refusal::NotFound { .. } => "not_found",
+            Refusal::Ambiguous { .. } => "ambiguous",
+            Refusal::Value(_) => "bad_value",
+            Refusal::Chain(error) => error.code(),
+            Refusal::NotAllowed { .. } => "not_allowed",
+            Refusal::Internal { .. } => "internal_field",
+            Refusal::NotOwn { .. } => "not_own",
+            Refusal::MayNotContribute { .. } => "may_not_contribute",
+            Refusal::ShareEnded => "share_ended",
+            Refusal::Invite { .. } => "invite",
+            Refusal::Selector { .. } => "bad_selector",
+            Refusal::Oneself(_) => "oneself",
+            Refusal::Edit(_) => "bad_edit",
+            Refusal::Range { .. } => "out_of_range",
+        }
+    }
+
+    /// Which kind of answer this is.
+    pub fn class(&self) -> RefusalClass {
+        match self {
+            Refusal::Store(_) | Refusal::Damaged(_) | Refusal::Codec(_) => RefusalClass::Fault,
+            Refusal::NotFound { .. } => RefusalClass::Missing,
+            Refusal::Value(_) | Refusal::Selector { .. } | Refusal::Range { .. } => {
+                RefusalClass::Usage
+            }
+            Refusal::Chain(_)
+            | Refusal::NotAllowed { .. }
+            | Refusal::Internal { .. }
+            | Refusal::MayNotContribute { .. } => RefusalClass::Permission,
+            Refusal::ForeignStore
+            | Refusal::Ambiguous { .. }
+            | Refusal::NotOwn { .. }
+            | Refusal::ShareEnded
+            | Refusal::Invite { .. }
+            | Refusal::Oneself(_)
+            | Refusal::Edit(_) => RefusalClass::Request,
+        }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Refusal::Store(_) | Refusal::Damaged(_) | Refusal::Codec(_) => {
+                Some("run `entente doctor`")
+            }
+            Refusal::ForeignStore => Some("name the right directory with --data"),
+            Refusal::NotFound { .. } => Some("the `list` verb of that noun shows what there is"),
+            Refusal::Ambiguous { .. } => Some("give more of the id"),
+            Refusal::NotAllowed { .. } => {
+                Some("ask its owner for the right to edit; `entente share show` tells what you may")
+            }
+            Refusal::Internal { .. } => Some("leave that field out"),
+            Refusal::NotOwn { .. } => Some(
+                "to hand a received record on, pass on the grant: `entente share grant … --section`",
+            ),
+            Refusal::MayNotContribute { .. } => {
+                Some("ask the share's opener, or whoever brought you in, for `--contribute`")
+            }
+            Refusal::Invite { .. } => {
+                Some("ask your partner for a new line: `entente partner invite`")
+            }
+            Refusal::Selector { .. } => Some("write field=value, several separated by commas"),
+            Refusal::Value(_)
+            | Refusal::Chain(_)
+            | Refusal::ShareEnded
+            | Refusal::Oneself(_)
+            | Refusal::Edit(_)
+            | Refusal::Range { .. } => None,
+        }
+    }
+}

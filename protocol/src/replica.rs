@@ -1,0 +1,581 @@
+//! The replica: all protocol state of one node, and the few ways into it.
+//! Inputs change an overlay over the store; [`Replica::commit`] makes the changes durable and only
+//! then hands out the effects that depend on them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use minicbor::{Decode, Encode};
+
+use crate::codec::{self, CodecError};
+use crate::dossier::{Access, Dossiers};
+use crate::grant::Grants;
+use crate::id::{CompartmentId, LogId, Nonce, OrgId, PublicKey, RecordId, ShareId, StatementId};
+use crate::identity::{Authority, Directory};
+use crate::keys;
+use crate::log::LogState;
+use crate::partner::Partner;
+use crate::refusal::Refusal;
+use crate::session::Session;
+use crate::sign::SigningKey;
+use crate::statement::{Body, Party, RecordTurn, Statement, StatementError};
+use crate::store::{Overlay, Store, for_each};
+use crate::time::{Hlc, Millis};
+use crate::vocabulary::{self, Kind};
+
+/// A connection, as the shell numbers it; never used twice.
+pub type Conn = u64;
+
+/// What the shell is to do, once the batch before it is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Send a frame.
+    Send {
+        /// To whom.
+        conn: Conn,
+        /// The encoded frame.
+        frame: Vec<u8>,
+    },
+    /// The gate has let this connection in.
+    Admitted {
+        /// The connection.
+        conn: Conn,
+    },
+    /// Close a connection.
+    Close {
+        /// The connection.
+        conn: Conn,
+        /// A reason code.
+        code: &'static str,
+    },
+    /// Keep trying to reach a node.
+    Dial {
+        /// Its key.
+        node: PublicKey,
+        /// Where it listens.
+        addresses: Vec<String>,
+    },
+    /// Stop trying to reach a node.
+    Forget {
+        /// Its key.
+        node: PublicKey,
+    },
+    /// A pairing is stored on both sides.
+    Paired {
+        /// With whom.
+        org: OrgId,
+    },
+    /// Records of this kind may read differently now.
+    Changed {
+        /// The kind.
+        kind: Kind,
+    },
+}
+
+/// What the shell decides once.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Whether persons without consent are held back.
+    pub consent_required: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { consent_required: true }
+    }
+}
+
+/// Who this node is.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// Its org.
+    pub party: Party,
+    /// Its own key.
+    pub node: SigningKey,
+    /// Its certificate.
+    pub certificate: Statement,
+}
+
+/// What a peer node has and wants; durable.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Peer {
+    /// Whose node.
+    #[n(0)]
+    pub org: Option<OrgId>,
+    /// The peer's store to which `heard` and `settled` belong.
+    #[n(1)]
+    pub store: Option<Nonce>,
+    /// How many positions of the peer's outbox are stored here.
+    #[n(2)]
+    pub heard: u64,
+    /// Digests of what the peer serves that were completely taken, by share.
+    #[n(3)]
+    pub settled: BTreeMap<ShareId, crate::statement::Nonce32>,
+    /// How many positions of our outbox the peer has stored.
+    #[n(4)]
+    pub told: u64,
+    /// How many positions our outbox for it has.
+    #[n(5)]
+    pub due: u64,
+    /// When it last was seen settled, ms.
+    #[n(6)]
+    pub last_sync: Millis,
+}
+
+/// All protocol state of one node.
+pub struct Replica {
+    pub(crate) me: Identity,
+    pub(crate) settings: Settings,
+    pub(crate) store: Overlay<Box<dyn Store + Send>>,
+    pub(crate) store_id: Nonce,
+    pub(crate) now: Millis,
+    pub(crate) clock: Hlc,
+    random: blake3::OutputReader,
+    pub(crate) addresses: Vec<String>,
+    pub(crate) statements: BTreeMap<StatementId, Statement>,
+    /// Signed rightly, but by a node whose certificate has not come; bounded, in memory only.
+    parked: BTreeMap<StatementId, Statement>,
+    pub(crate) directory: Directory,
+    pub(crate) grants: Grants,
+    pub(crate) dossiers: Dossiers,
+    pub(crate) logs: BTreeMap<LogId, LogState>,
+    pub(crate) partners: BTreeMap<OrgId, Partner>,
+    pub(crate) peers: BTreeMap<PublicKey, Peer>,
+    /// What each peer's outbox holds already.
+    pub(crate) outboxes: BTreeMap<PublicKey, BTreeSet<StatementId>>,
+    pub(crate) sessions: BTreeMap<Conn, Session>,
+    pub(crate) dirty: Dirty,
+    /// Retired compartments that are still held, because their successor is not all here.
+    leaving: BTreeSet<CompartmentId>,
+    /// Orgs that stand with this one in some grant chain.
+    pub(crate) acquaintances: BTreeSet<OrgId>,
+    pub(crate) sections: BTreeMap<ShareId, crate::section::Section>,
+    pub(crate) dialling: BTreeMap<PublicKey, Vec<String>>,
+    pub(crate) accepting: Option<crate::pairing::Accepting>,
+    effects: Vec<Effect>,
+}
+
+impl std::fmt::Debug for Replica {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Replica").field("org", &self.me.party.org).finish_non_exhaustive()
+    }
+}
+
+/// What has to be looked at again before the next commit.
+#[derive(Debug, Default)]
+pub(crate) struct Dirty {
+    /// Statements were added: outboxes and dial lists may grow.
+    pub statements: bool,
+    /// Erasures that became known.
+    pub erased: Vec<(CompartmentId, Vec<RecordTurn>)>,
+    /// Compartments in which a cut changed what counts.
+    pub recount: BTreeSet<CompartmentId>,
+    /// Own sections whose rules changed.
+    pub sections: BTreeSet<ShareId>,
+    /// Logs that grew, with the compartment.
+    pub logs: BTreeSet<(CompartmentId, LogId)>,
+    /// Own records that changed: what is published of them follows.
+    pub records: BTreeSet<(Kind, RecordId)>,
+    /// Kinds of records that may read differently.
+    pub kinds: BTreeSet<Kind>,
+}
+
+/// How many statements wait for their author's certificate at most.
+const MAX_PARKED: usize = 4096;
+
+impl Replica {
+    /// Opens a replica on its store, which is empty or was this node's before.
+    pub fn open(
+        me: Identity,
+        settings: Settings,
+        store: Box<dyn Store + Send>,
+        now: Millis,
+        seed: [u8; 32],
+    ) -> Result<Self, Refusal> {
+        let mut replica = Self {
+            me,
+            settings,
+            store: Overlay::new(store),
+            store_id: Nonce([0; 16]),
+            now,
+            clock: Hlc::default(),
+            random: blake3::Hasher::new_keyed(&seed).finalize_xof(),
+            addresses: Vec::new(),
+            statements: BTreeMap::new(),
+            parked: BTreeMap::new(),
+            directory: Directory::default(),
+            grants: Grants::default(),
+            dossiers: Dossiers::default(),
+            logs: BTreeMap::new(),
+            partners: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            outboxes: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            dirty: Dirty::default(),
+            leaving: BTreeSet::new(),
+            acquaintances: BTreeSet::new(),
+            sections: BTreeMap::new(),
+            dialling: BTreeMap::new(),
+            accepting: None,
+            effects: Vec::new(),
+        };
+        replica.load()?;
+        Ok(replica)
+    }
+
+    fn load(&mut self) -> Result<(), Refusal> {
+        let owner = codec::to_bytes(&(self.me.party.org, self.me.node.public()));
+        match self.store.get(keys::OWNER)? {
+            None => {
+                self.put(keys::OWNER, owner)?;
+                self.store_id = Nonce(self.draw());
+                let id = codec::to_bytes(&self.store_id);
+                self.put(keys::STORE_ID, id)?;
+            }
+            Some(found) if found == owner => {
+                let id = self.store.get(keys::STORE_ID)?.ok_or(Refusal::Damaged("store id"))?;
+                self.store_id = codec::own(&id)?;
+            }
+            Some(_) => return Err(Refusal::ForeignStore),
+        }
+        if let Some(clock) = self.store.get(keys::CLOCK)? {
+            self.clock = codec::own(&clock)?;
+        }
+        for kind in Kind::ALL {
+            let fields = vocabulary::book_fields(kind);
+            self.dossiers.open_book(self.me.party.org, kind, &fields);
+        }
+        let mut statements = Vec::new();
+        for_each(&self.store, keys::STATEMENTS, |_, bytes| {
+            statements.push(Statement::stored(bytes)?);
+            Ok::<_, Refusal>(())
+        })?;
+        self.restore_statements(statements);
+        let mut logs = BTreeMap::new();
+        for_each(&self.store, keys::LOGS, |key, bytes| {
+            let id = key[1..].try_into().map_err(|_| Refusal::Damaged("log key"))?;
+            logs.insert(LogId(id), codec::own::<LogState>(bytes)?);
+            Ok::<_, Refusal>(())
+        })?;
+        self.logs = logs;
+        self.leaving = self
+            .dossiers
+            .iter()
+            .filter(|(_, _, dossier)| dossier.retired())
+            .map(|(id, _, _)| *id)
+            .filter(|id| self.logs.values().any(|log| log.compartment == *id))
+            .collect();
+        self.load_partners()?;
+        self.load_peers()?;
+        let certificate = self.me.certificate.clone();
+        self.take(certificate)?;
+        self.load_sections()?;
+        self.dirty.statements = true;
+        Ok(())
+    }
+
+    /// Statements were accepted before they were stored, so certificates go first and the rest
+    /// needs no order.
+    fn restore_statements(&mut self, statements: Vec<Statement>) {
+        let is_key = |s: &Statement| {
+            matches!(
+                s.body(),
+                Body::Certificate { .. } | Body::Rotation { .. } | Body::EndNode { .. }
+            )
+        };
+        let (keys, rest): (Vec<_>, Vec<_>) = statements.into_iter().partition(is_key);
+        for statement in keys.into_iter().chain(rest) {
+            self.index(statement);
+        }
+        self.dirty = Dirty::default();
+    }
+
+    fn load_peers(&mut self) -> Result<(), Refusal> {
+        let mut peers = BTreeMap::new();
+        for_each(&self.store, keys::PEERS, |key, bytes| {
+            let node = key[1..].try_into().map_err(|_| Refusal::Damaged("peer key"))?;
+            peers.insert(PublicKey(node), codec::own::<Peer>(bytes)?);
+            Ok::<_, Refusal>(())
+        })?;
+        for node in peers.keys() {
+            let mut outbox = BTreeSet::new();
+            for_each(&self.store, &keys::outboxes(node), |_, bytes| {
+                outbox.insert(codec::own::<StatementId>(bytes)?);
+                Ok::<_, Refusal>(())
+            })?;
+            self.outboxes.insert(*node, outbox);
+        }
+        self.peers = peers;
+        Ok(())
+    }
+
+    /// Every input begins here: what time it is, and fresh randomness.
+    pub fn begin(&mut self, now: Millis, seed: [u8; 32]) {
+        self.now = now;
+        self.random = blake3::Hasher::new_keyed(&seed).finalize_xof();
+    }
+
+    /// Draws random bytes from the seed of this input.
+    pub(crate) fn draw<const N: usize>(&mut self) -> [u8; N] {
+        let mut out = [0; N];
+        self.random.fill(&mut out);
+        out
+    }
+
+    /// Follows up what changed, makes everything durable, then hands out the effects.
+    pub fn commit(&mut self) -> Result<Vec<Effect>, Refusal> {
+        self.settle()?;
+        if self.store.pending_len() > 0 {
+            let clock = codec::to_bytes(&self.clock);
+            self.put(keys::CLOCK, clock)?;
+            self.store.flush()?;
+        }
+        self.after_commit()?;
+        for kind in std::mem::take(&mut self.dirty.kinds) {
+            self.effects.push(Effect::Changed { kind });
+        }
+        Ok(std::mem::take(&mut self.effects))
+    }
+
+    /// Works off what changed until nothing is left to do.
+    fn settle(&mut self) -> Result<(), Refusal> {
+        loop {
+            if let Some((compartment, records)) = self.dirty.erased.pop() {
+                self.redact(&compartment, &records)?;
+            } else if let Some(compartment) = self.dirty.recount.pop_first() {
+                self.recount(&compartment)?;
+            } else if self.drop_one_left()? {
+            } else if let Some((kind, record)) = self.dirty.records.pop_first() {
+                self.republish(kind, &record)?;
+                self.place_live(kind, &record)?;
+            } else if let Some(share) = self.dirty.sections.pop_first() {
+                self.reconcile(&share)?;
+            } else if std::mem::take(&mut self.dirty.statements) {
+                self.dial_acquaintances();
+                self.introduce()?;
+                self.fill_outboxes()?;
+            } else {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Drops one retired compartment whose successors have been taken; false when none is left.
+    fn drop_one_left(&mut self) -> Result<bool, Refusal> {
+        let ready = self.leaving.iter().find(|id| self.may_drop(id)).copied();
+        let Some(id) = ready else { return Ok(false) };
+        self.leaving.remove(&id);
+        self.drop_compartment(&id)?;
+        Ok(true)
+    }
+
+    /// A retired compartment is shown until what replaces it for this org has come that far.
+    fn may_drop(&self, id: &CompartmentId) -> bool {
+        let Some((opening, dossier)) = self.dossiers.get(id) else { return false };
+        if !dossier.retired() {
+            return false;
+        }
+        opening.section == self.me.party.org
+            || self.dossiers.iter().all(|(_, _, successor)| {
+                successor.admissions().all(|(grant, admission)| {
+                    !admission.replaces.contains(id)
+                        || self.grants.audience(grant) != Some(self.me.party.org)
+                        || admission.from.iter().all(|mark| {
+                            self.logs.get(&mark.log).is_some_and(|l| l.height >= mark.height)
+                        })
+                })
+            })
+    }
+
+    /// The time of something said now.
+    pub(crate) fn tick(&mut self) -> Hlc {
+        self.clock = self.clock.tick(self.now);
+        self.clock
+    }
+
+    /// Says something in the org's name.
+    pub(crate) fn say(&mut self, body: Body) -> Result<StatementId, Refusal> {
+        let at = self.tick();
+        let statement = Statement::sign(self.me.party.org, &self.me.node, at, body);
+        let id = statement.id();
+        self.take(statement)?;
+        Ok(id)
+    }
+
+    /// Hears a statement from outside. A wrong one is an error, one whose author is not certified
+    /// yet waits in memory.
+    pub(crate) fn hear(&mut self, bytes: &[u8]) -> Result<(), HearError> {
+        let statement = Statement::open(bytes)?;
+        if self.statements.contains_key(&statement.id()) {
+            return Ok(());
+        }
+        match self.directory.authority(&statement) {
+            Authority::Holds => {
+                self.take(statement)?;
+                self.unpark()?;
+            }
+            Authority::Unknown if self.parked.len() < MAX_PARKED => {
+                self.parked.insert(statement.id(), statement);
+            }
+            Authority::Unknown => return Err(HearError::TooMuchParked),
+            Authority::Refused => return Err(HearError::Authority),
+        }
+        Ok(())
+    }
+
+    fn unpark(&mut self) -> Result<(), Refusal> {
+        loop {
+            let ready =
+                self.parked.values().find(|s| self.directory.authority(s) == Authority::Holds);
+            let Some(id) = ready.map(Statement::id) else { return Ok(()) };
+            if let Some(statement) = self.parked.remove(&id) {
+                self.take(statement)?;
+            }
+        }
+    }
+
+    /// Stores and indexes a statement whose authority holds.
+    pub(crate) fn take(&mut self, statement: Statement) -> Result<(), Refusal> {
+        if self.statements.contains_key(&statement.id()) {
+            return Ok(());
+        }
+        self.clock = self.clock.observe(statement.at(), self.now);
+        self.put(&keys::statement(&statement.id()), statement.bytes().to_vec())?;
+        self.index(statement);
+        Ok(())
+    }
+
+    fn index(&mut self, statement: Statement) {
+        self.dirty.statements = true;
+        self.directory.insert(&statement);
+        self.grants.insert(&statement);
+        self.dossiers.insert(&statement, &self.directory);
+        match statement.body() {
+            Body::Grant { share, section, .. } => {
+                if *section == self.me.party.org {
+                    self.dirty.sections.insert(*share);
+                }
+                self.dirty.kinds.extend(Kind::ALL);
+            }
+            Body::Revoke { grant, .. } => {
+                if let Some(info) = self.grants.get(grant)
+                    && info.section == self.me.party.org
+                {
+                    self.dirty.sections.insert(info.share);
+                }
+                self.dirty.kinds.extend(Kind::ALL);
+            }
+            Body::Erase { compartment, records, only_for: None, .. } => {
+                self.dirty.erased.push((*compartment, records.clone()));
+            }
+            Body::Cut { compartment, .. } => {
+                self.dirty.recount.insert(*compartment);
+            }
+            Body::Retire { compartment, .. } => {
+                self.leaving.insert(*compartment);
+            }
+            Body::Erase { .. }
+            | Body::Profile { .. }
+            | Body::Certificate { .. }
+            | Body::Rotation { .. }
+            | Body::EndNode { .. }
+            | Body::OpenShare { .. }
+            | Body::OpenCompartment { .. }
+            | Body::Admit { .. }
+            | Body::Receipt { .. } => {}
+        }
+        self.statements.insert(statement.id(), statement);
+    }
+
+    /// Compartment rules over grants.
+    pub(crate) fn access(&self) -> Access<'_> {
+        Access { grants: &self.grants, dossiers: &self.dossiers }
+    }
+
+    pub(crate) fn put(&mut self, key: &[u8], value: Vec<u8>) -> Result<(), Refusal> {
+        let mut batch = crate::store::Batch::default();
+        batch.put(key, value);
+        Ok(self.store.commit(batch)?)
+    }
+
+    pub(crate) fn remove(&mut self, key: &[u8]) -> Result<(), Refusal> {
+        let mut batch = crate::store::Batch::default();
+        batch.remove(key);
+        Ok(self.store.commit(batch)?)
+    }
+
+    pub(crate) fn read<T: for<'b> Decode<'b, ()>>(&self, key: &[u8]) -> Result<Option<T>, Refusal> {
+        self.store.get(key)?.map(|bytes| codec::own(&bytes)).transpose().map_err(Refusal::from)
+    }
+
+    pub(crate) fn effect(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    /// What time it is for this input.
+    pub fn now(&self) -> Millis {
+        self.now
+    }
+
+    /// How many writes wait for the commit.
+    pub fn pending_writes(&self) -> usize {
+        self.store.pending_len()
+    }
+
+    /// Time has passed without an input.
+    pub fn tick_over(&mut self) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    /// This node's org.
+    pub fn me(&self) -> &Party {
+        &self.me.party
+    }
+
+    /// This node's key.
+    pub fn node_key(&self) -> PublicKey {
+        self.me.node.public()
+    }
+
+    /// What is known of orgs and nodes.
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// The store, for inspection.
+    pub fn store(&self) -> &dyn Store {
+        &self.store
+    }
+
+    /// Tells where this node can be reached; says a new profile when that has changed.
+    pub fn set_addresses(&mut self, addresses: Vec<String>) -> Result<(), Refusal> {
+        let known = self.directory.addresses(&self.me.party.org);
+        if self.directory.profile(&self.me.party.org).is_none() || known != addresses {
+            self.say(Body::Profile {
+                party: self.me.party.clone(),
+                addresses: addresses.clone(),
+                languages: Vec::new(),
+            })?;
+        }
+        self.addresses = addresses;
+        Ok(())
+    }
+}
+
+/// Why a statement was not taken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HearError {
+    #[error(transparent)]
+    Statement(#[from] StatementError),
+    #[error("a statement's author does not stand behind it")]
+    Authority,
+    #[error("too many statements wait for a certificate")]
+    TooMuchParked,
+    #[error(transparent)]
+    Refusal(#[from] Refusal),
+}
+
+impl From<CodecError> for HearError {
+    fn from(error: CodecError) -> Self {
+        Self::Refusal(error.into())
+    }
+}

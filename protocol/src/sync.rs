@@ -1,0 +1,472 @@
+//! Moving the data of an open session: statements by cursor, bundles on request. The receiver
+//! asks, the sender keeps a window of unacknowledged bytes, so that a slow peer holds up nobody.
+
+use crate::bundle::Verified;
+use crate::codec;
+use crate::id::{LogId, Nonce, OrgId, PublicKey, ShareId};
+use crate::ingest::Hold;
+use crate::keys;
+use crate::message::{Blob, Frame, Height, ShareDigest};
+use crate::refusal::Refusal;
+use crate::replica::{Conn, Replica};
+use crate::session::{Offer, Stage};
+use crate::statement::Nonce32;
+use crate::store::Store;
+
+/// Bytes of bundles on their way to one peer and not acknowledged.
+const WINDOW_BYTES: usize = 2 * 1024 * 1024;
+/// A frame of bundles or statements is closed when it has this many bytes.
+const FRAME_BYTES: usize = 256 * 1024;
+
+impl Replica {
+    pub(crate) fn on_hello(&mut self, conn: Conn, store: Nonce) -> Result<(), Refusal> {
+        let Some(session) = self.sessions.get_mut(&conn) else { return Ok(()) };
+        session.stage = Stage::Open;
+        let node = session.node;
+        let peer = self.peers.entry(node).or_default();
+        if peer.store != Some(store) {
+            // Another store than last time: what was counted there says nothing about this one.
+            peer.store = Some(store);
+            peer.heard = 0;
+            peer.told = 0;
+            peer.settled.clear();
+            let old: Vec<Vec<u8>> = self
+                .store
+                .scan(&keys::stored_at_all(&node), &[], usize::MAX)?
+                .into_iter()
+                .map(|(k, _)| k)
+                .collect();
+            for key in old {
+                self.remove(&key)?;
+            }
+            self.store_peer(&node)?;
+        }
+        let cursor = self.peers.get(&node).map_or(0, |peer| peer.heard);
+        self.send(conn, &Frame::Resume { cursor });
+        Ok(())
+    }
+
+    pub(crate) fn on_resume(&mut self, conn: Conn, cursor: u64) -> Result<(), Refusal> {
+        let Some(session) = self.sessions.get_mut(&conn) else { return Ok(()) };
+        let node = session.node;
+        let due = self.peers.get(&node).map_or(0, |peer| peer.due);
+        session.sent = cursor.min(due);
+        session.resumed = true;
+        if let Some(peer) = self.peers.get_mut(&node) {
+            peer.told = cursor.min(due);
+        }
+        self.store_peer(&node)?;
+        self.tell(conn)
+    }
+
+    /// Sends what is due of the outbox; when all is acknowledged, says what may be served.
+    fn tell(&mut self, conn: Conn) -> Result<(), Refusal> {
+        let Some(session) = self.sessions.get(&conn) else { return Ok(()) };
+        let (node, sent, announcing) = (session.node, session.sent, session.announcing);
+        let Some(peer) = self.peers.get(&node) else { return Ok(()) };
+        let (told, due) = (peer.told, peer.due);
+        if !session.resumed || told < sent {
+            return Ok(());
+        }
+        if sent < due {
+            let mut statements = Vec::new();
+            let mut size = 0;
+            let mut position = sent;
+            while position < due && size < FRAME_BYTES {
+                let id = self
+                    .read(&keys::outbox(&node, position))?
+                    .ok_or(Refusal::Damaged("an outbox has a gap"))?;
+                let statement =
+                    self.statements.get(&id).ok_or(Refusal::Damaged("a due statement is gone"))?;
+                size += statement.bytes().len();
+                statements.push(Blob(statement.bytes().to_vec()));
+                position += 1;
+            }
+            if let Some(session) = self.sessions.get_mut(&conn) {
+                session.sent = position;
+            }
+            self.send(conn, &Frame::Statements { position: sent, statements });
+        } else if !announcing {
+            if let Some(session) = self.sessions.get_mut(&conn) {
+                session.announcing = true;
+            }
+            self.send_digests(conn);
+        }
+        Ok(())
+    }
+
+    fn send_digests(&mut self, conn: Conn) {
+        let Some(org) = self.sessions.get(&conn).and_then(|s| s.org) else { return };
+        let shares = self
+            .servable(&org)
+            .into_iter()
+            .map(|(share, heights)| ShareDigest { share, digest: Self::digest(&heights) })
+            .collect();
+        self.send(conn, &Frame::Digests { shares });
+    }
+
+    pub(crate) fn on_statements(
+        &mut self,
+        conn: Conn,
+        position: u64,
+        statements: &[Blob],
+    ) -> Result<(), Refusal> {
+        let Some(session) = self.sessions.get_mut(&conn) else { return Ok(()) };
+        session.heard = true;
+        let node = session.node;
+        let heard = self.peers.get(&node).map_or(0, |peer| peer.heard);
+        if position != heard {
+            return Ok(());
+        }
+        for statement in statements {
+            match self.hear(&statement.0) {
+                Ok(()) => {}
+                Err(crate::replica::HearError::Refusal(refusal)) => return Err(refusal),
+                Err(_) => {
+                    self.refuse(conn, "statement_refused");
+                    return Ok(());
+                }
+            }
+        }
+        if let Some(peer) = self.peers.get_mut(&node) {
+            peer.heard += statements.len() as u64;
+        }
+        self.store_peer(&node)
+    }
+
+    pub(crate) fn on_statements_stored(
+        &mut self,
+        conn: Conn,
+        position: u64,
+    ) -> Result<(), Refusal> {
+        let Some(session) = self.sessions.get(&conn) else { return Ok(()) };
+        let (node, sent) = (session.node, session.sent);
+        if let Some(peer) = self.peers.get_mut(&node) {
+            peer.told = position.min(sent);
+        }
+        self.store_peer(&node)?;
+        self.tell(conn)
+    }
+
+    pub(crate) fn on_digests(&mut self, conn: Conn, shares: &[ShareDigest]) -> Result<(), Refusal> {
+        let Some(session) = self.sessions.get(&conn) else { return Ok(()) };
+        let peer = self.peers.get(&session.node);
+        let same = |at: &ShareDigest| {
+            peer.is_some_and(|peer| peer.settled.get(&at.share) == Some(&at.digest))
+        };
+        let (settled, shares): (Vec<_>, Vec<_>) = shares.iter().partition(|at| same(at));
+        let ids = |list: Vec<ShareDigest>| list.into_iter().map(|at| at.share).collect();
+        let frame = Frame::Ask { shares: ids(shares), settled: ids(settled) };
+        self.send(conn, &frame);
+        self.note_sync(conn)
+    }
+
+    pub(crate) fn on_ask(
+        &mut self,
+        conn: Conn,
+        shares: &[ShareId],
+        settled: &[ShareId],
+    ) -> Result<(), Refusal> {
+        let Some(session) = self.sessions.get(&conn) else { return Ok(()) };
+        let (node, Some(org)) = (session.node, session.org) else { return Ok(()) };
+        let mut servable = self.servable(&org);
+        for share in settled {
+            for at in servable.get(share).into_iter().flatten().copied().collect::<Vec<_>>() {
+                self.note_stored(&node, &at.log, at.height)?;
+            }
+        }
+        for share in shares {
+            let logs = servable.remove(share).unwrap_or_default();
+            let digest = Self::digest(&logs);
+            self.send(conn, &Frame::Heights { share: *share, digest, logs });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn on_heights(
+        &mut self,
+        conn: Conn,
+        share: ShareId,
+        digest: Nonce32,
+        logs: &[Height],
+    ) -> Result<(), Refusal> {
+        let mut have = Vec::new();
+        let Some(session) = self.sessions.get_mut(&conn) else { return Ok(()) };
+        for at in logs {
+            let retired = self.dossiers.get(&at.compartment).is_some_and(|(_, d)| d.retired());
+            let held = self.logs.get(&at.log).map_or(0, |log| log.height);
+            if held >= at.height || retired {
+                session.offers.remove(&at.log);
+                have.push((at.log, held.max(at.height)));
+            } else {
+                session.offers.insert(at.log, Offer { share, height: *at });
+            }
+        }
+        session.settling.insert(share, digest);
+        for (log, height) in have {
+            self.send(conn, &Frame::Stored { log, height });
+        }
+        self.request(conn);
+        self.conclude(conn)
+    }
+
+    /// Asks for offered logs that nobody else is sending.
+    pub(crate) fn request(&mut self, conn: Conn) {
+        let Some(session) = self.sessions.get(&conn) else { return };
+        let mut wants = Vec::new();
+        for log in session.offers.keys() {
+            let asked = self.sessions.values().any(|other| other.wanted.contains(log));
+            if !asked && !session.stalled.contains_key(log) {
+                wants.push((*log, self.logs.get(log).map_or(0, |state| state.height)));
+            }
+        }
+        for (log, from) in wants {
+            if let Some(session) = self.sessions.get_mut(&conn) {
+                session.wanted.insert(log);
+            }
+            self.send(conn, &Frame::Want { log, from });
+        }
+    }
+
+    pub(crate) fn on_want(&mut self, conn: Conn, log: LogId, from: u64) -> Result<(), Refusal> {
+        if let Some(session) = self.sessions.get_mut(&conn) {
+            session.streams.insert(log, from);
+        }
+        self.feed(conn)
+    }
+
+    pub(crate) fn on_stop(&mut self, conn: Conn, log: LogId) -> Result<(), Refusal> {
+        if let Some(session) = self.sessions.get_mut(&conn) {
+            session.streams.remove(&log);
+            session.flight.retain(|(flying, _, _)| *flying != log);
+            session.flight_bytes = session.flight.iter().map(|(_, _, size)| size).sum();
+        }
+        self.feed(conn)
+    }
+
+    /// Sends bundles while the window has room. Permission is asked again for every log.
+    pub(crate) fn feed(&mut self, conn: Conn) -> Result<(), Refusal> {
+        let Some(session) = self.sessions.get(&conn) else { return Ok(()) };
+        let Some(org) = session.org else { return Ok(()) };
+        let streams: Vec<LogId> = session.streams.keys().copied().collect();
+        let mut frame = Vec::new();
+        let mut size = 0;
+        for log in streams {
+            let Some(state) = self.logs.get(&log) else { continue };
+            let retired = self.dossiers.get(&state.compartment).is_none_or(|(_, d)| d.retired());
+            if retired || !self.access().may_serve(&org, &state.compartment, self.now) {
+                continue;
+            }
+            let end = self.counted_height(&log, state);
+            loop {
+                let Some(session) = self.sessions.get_mut(&conn) else { return Ok(()) };
+                let next = session.streams.get(&log).copied().unwrap_or(u64::MAX);
+                if next >= end || session.flight_bytes >= WINDOW_BYTES {
+                    break;
+                }
+                let bytes = self
+                    .store
+                    .get(&keys::bundle(&log, next))?
+                    .ok_or(Refusal::Damaged("a bundle is missing"))?;
+                session.streams.insert(log, next + 1);
+                session.flight.push_back((log, next, bytes.len()));
+                session.flight_bytes += bytes.len();
+                if size > 0 && size + bytes.len() > FRAME_BYTES {
+                    let bundles = std::mem::take(&mut frame);
+                    size = 0;
+                    self.send(conn, &Frame::Bundles { bundles });
+                }
+                size += bytes.len();
+                frame.push(Blob(bytes));
+            }
+        }
+        if !frame.is_empty() {
+            self.send(conn, &Frame::Bundles { bundles: frame });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn on_bundles(&mut self, conn: Conn, bundles: Vec<Blob>) -> Result<(), Refusal> {
+        for Blob(bytes) in bundles {
+            let Some(session) = self.sessions.get(&conn) else { return Ok(()) };
+            let org = session.org;
+            let Ok(verified) = Verified::open(&bytes) else {
+                self.refuse(conn, "bundle_refused");
+                return Ok(());
+            };
+            let log = verified.log();
+            if !session.wanted.contains(&log) {
+                continue;
+            }
+            match self.authorise(verified, org.as_ref()) {
+                Ok(authorised) => {
+                    self.apply(authorised)?;
+                    self.taken(conn, log);
+                }
+                Err(Hold::Known) => self.taken(conn, log),
+                Err(Hold::Waiting(why)) => self.stall(conn, log, why),
+                Err(Hold::Refused(_)) => {
+                    if let Some(session) = self.sessions.get_mut(&conn) {
+                        session.offers.remove(&log);
+                        session.wanted.remove(&log);
+                    }
+                    self.send(conn, &Frame::Stop { log });
+                }
+            }
+        }
+        self.conclude(conn)
+    }
+
+    fn taken(&mut self, conn: Conn, log: LogId) {
+        let height = self.logs.get(&log).map_or(0, |state| state.height);
+        for session in self.sessions.values_mut() {
+            if session.offers.get(&log).is_some_and(|offer| offer.height.height <= height) {
+                session.offers.remove(&log);
+            }
+        }
+        if let Some(session) = self.sessions.get_mut(&conn) {
+            session.taken.insert(log);
+        }
+    }
+
+    fn stall(&mut self, conn: Conn, log: LogId, why: &'static str) {
+        if let Some(session) = self.sessions.get_mut(&conn) {
+            session.wanted.remove(&log);
+            session.stalled.insert(log, why);
+        }
+        self.send(conn, &Frame::Stop { log });
+    }
+
+    /// Settles every share of which nothing is offered any more.
+    fn conclude(&mut self, conn: Conn) -> Result<(), Refusal> {
+        let Some(session) = self.sessions.get_mut(&conn) else { return Ok(()) };
+        let open: std::collections::BTreeSet<ShareId> =
+            session.offers.values().map(|offer| offer.share).collect();
+        let done: Vec<ShareId> =
+            session.settling.keys().filter(|share| !open.contains(share)).copied().collect();
+        if done.is_empty() {
+            return Ok(());
+        }
+        let node = session.node;
+        for share in done {
+            let digest = session.settling.remove(&share);
+            if let (Some(peer), Some(digest)) = (self.peers.get_mut(&node), digest) {
+                peer.settled.insert(share, digest);
+            }
+        }
+        self.note_sync(conn)
+    }
+
+    fn note_sync(&mut self, conn: Conn) -> Result<(), Refusal> {
+        let Some(session) = self.sessions.get(&conn) else { return Ok(()) };
+        let (node, settled) = (session.node, session.offers.is_empty());
+        if settled && let Some(peer) = self.peers.get_mut(&node) {
+            peer.last_sync = self.now;
+        }
+        self.store_peer(&node)
+    }
+
+    pub(crate) fn on_stored(&mut self, conn: Conn, log: LogId, height: u64) -> Result<(), Refusal> {
+        let Some(session) = self.sessions.get_mut(&conn) else { return Ok(()) };
+        session.flight.retain(|(flying, seq, _)| *flying != log || *seq >= height);
+        session.flight_bytes = session.flight.iter().map(|(_, _, size)| size).sum();
+        let node = session.node;
+        self.note_stored(&node, &log, height)?;
+        self.feed(conn)
+    }
+
+    fn note_stored(&mut self, node: &PublicKey, log: &LogId, height: u64) -> Result<(), Refusal> {
+        let key = keys::stored_at(node, log);
+        let known: u64 = self.read(&key)?.unwrap_or(0);
+        if height > known { self.put(&key, codec::to_bytes(&height)) } else { Ok(()) }
+    }
+
+    /// After a commit: acknowledges what is durable now, tells and announces what is new.
+    pub(crate) fn after_commit(&mut self) -> Result<(), Refusal> {
+        let logs = std::mem::take(&mut self.dirty.logs);
+        let conns: Vec<Conn> =
+            self.sessions.iter().filter(|(_, s)| s.is_open()).map(|(conn, _)| *conn).collect();
+        for conn in conns {
+            self.acknowledge(conn)?;
+            self.tell(conn)?;
+            if !logs.is_empty() {
+                self.announce(conn, &logs)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn acknowledge(&mut self, conn: Conn) -> Result<(), Refusal> {
+        let Some(session) = self.sessions.get_mut(&conn) else { return Ok(()) };
+        let (node, heard) = (session.node, std::mem::take(&mut session.heard));
+        let taken = std::mem::take(&mut session.taken);
+        if heard {
+            // New statements may be what stalled logs were waiting for.
+            session.stalled.clear();
+            let position = self.peers.get(&node).map_or(0, |peer| peer.heard);
+            self.send(conn, &Frame::StatementsStored { position });
+            let all: Vec<Conn> = self.sessions.keys().copied().collect();
+            for other in all {
+                if let Some(session) = self.sessions.get_mut(&other) {
+                    session.stalled.clear();
+                }
+                self.request(other);
+            }
+        }
+        for log in taken {
+            let height = self.logs.get(&log).map_or(0, |state| state.height);
+            self.send(conn, &Frame::Stored { log, height });
+        }
+        Ok(())
+    }
+
+    fn announce(
+        &mut self,
+        conn: Conn,
+        changed: &std::collections::BTreeSet<(crate::id::CompartmentId, LogId)>,
+    ) -> Result<(), Refusal> {
+        self.feed(conn)?;
+        let Some(session) = self.sessions.get(&conn) else { return Ok(()) };
+        let (true, Some(org)) = (session.announcing, session.org) else { return Ok(()) };
+        let node = session.node;
+        for (share, heights) in self.servable(&org) {
+            let new: Vec<Height> = heights
+                .iter()
+                .filter(|at| changed.contains(&(at.compartment, at.log)))
+                .copied()
+                .collect();
+            let mut logs = Vec::new();
+            for at in new {
+                // What the peer has just sent us it need not be told of.
+                let known: u64 = self.read(&keys::stored_at(&node, &at.log))?.unwrap_or(0);
+                if known < at.height {
+                    logs.push(at);
+                }
+            }
+            if !logs.is_empty() {
+                self.send(conn, &Frame::Heights { share, digest: Self::digest(&heights), logs });
+            }
+        }
+        Ok(())
+    }
+
+    /// How many statements and logs an org's nodes have not acknowledged.
+    pub(crate) fn owed(&self, org: &OrgId) -> u64 {
+        let mut owed = 0;
+        let servable = self.servable(org);
+        for (node, peer) in self.peers.iter().filter(|(_, peer)| peer.org == Some(*org)) {
+            owed += peer.due.saturating_sub(peer.told);
+            for at in servable.values().flatten() {
+                let stored: u64 =
+                    self.read(&keys::stored_at(node, &at.log)).ok().flatten().unwrap_or(0);
+                owed += u64::from(stored < at.height);
+            }
+        }
+        owed
+    }
+
+    /// How many logs are on their way here or wait for something.
+    pub fn unfinished(&self) -> u64 {
+        self.sessions.values().map(|s| (s.offers.len() + s.stalled.len()) as u64).sum()
+    }
+}

@@ -1,0 +1,3 @@
+//! Simulation: whole orgs in one process, on a seed.
+
+mod story;

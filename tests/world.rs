@@ -1,0 +1,397 @@
+//! A simulated world: orgs with real replicas and stores, connections that carry real frames in an
+//! order a seed decides. No clock, no thread: the same seed gives the same trace.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use crate::book::Address;
+use crate::id::{OrgId, PublicKey, RecordId, ShareId, hash};
+use crate::identity::OrgKeys;
+use crate::refusal::Refusal;
+use crate::replica::{Conn, Effect, Identity, Replica, Settings};
+use crate::section::Placed;
+use crate::sharing::NewGrant;
+use crate::sign::SigningKey;
+use crate::statement::Scope;
+use crate::store::{Batch, Entry, MemoryStore, Store, StoreError};
+use crate::time::{Hlc, Millis};
+use crate::value::Fields;
+use crate::view::RecordView;
+use crate::vocabulary::{self, Kind};
+
+/// A disk that outlives the replica that writes it.
+#[derive(Debug, Clone, Default)]
+pub struct Disk(pub Arc<Mutex<MemoryStore>>);
+
+impl Store for Disk {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.0.lock().expect("one thread").get(key)
+    }
+    fn scan(&self, prefix: &[u8], after: &[u8], limit: usize) -> Result<Vec<Entry>, StoreError> {
+        self.0.lock().expect("one thread").scan(prefix, after, limit)
+    }
+    fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
+        self.0.lock().expect("one thread").commit(batch)
+    }
+}
+
+/// Random numbers from a seed: BLAKE3 in counter mode.
+#[derive(Debug, Clone)]
+pub struct Dice {
+    seed: u64,
+    drawn: u64,
+}
+
+impl Dice {
+    pub fn new(seed: u64) -> Self {
+        Self { seed, drawn: 0 }
+    }
+
+    pub fn bytes(&mut self) -> [u8; 32] {
+        self.drawn += 1;
+        hash("dice", &[&self.seed.to_be_bytes(), &self.drawn.to_be_bytes()])
+    }
+
+    /// A number below `n`.
+    pub fn below(&mut self, n: usize) -> usize {
+        let bytes = self.bytes();
+        let mut number = [0; 8];
+        number.copy_from_slice(&bytes[..8]);
+        (u64::from_be_bytes(number) % n as u64) as usize
+    }
+
+    pub fn chance(&mut self, in_100: usize) -> bool {
+        self.below(100) < in_100
+    }
+}
+
+pub struct Org {
+    pub name: String,
+    pub identity: Identity,
+    pub settings: Settings,
+    pub disk: Disk,
+    pub replica: Option<Replica>,
+    /// Nodes it keeps dialling.
+    pub dials: BTreeMap<PublicKey, Vec<String>>,
+    pub paired: Vec<OrgId>,
+}
+
+#[derive(Debug)]
+struct Link {
+    dialer: usize,
+    listener: usize,
+    /// Frames under way to the dialer and to the listener.
+    queues: [VecDeque<Vec<u8>>; 2],
+}
+
+pub struct World {
+    pub orgs: Vec<Org>,
+    pub now: Millis,
+    pub dice: Dice,
+    links: BTreeMap<Conn, Link>,
+    next_conn: Conn,
+    /// Pairs that cannot reach each other now.
+    pub cut: Vec<(usize, usize)>,
+    pub trace: blake3::Hasher,
+    /// Every frame that reached an org, for the oracle: since it last looked.
+    pub frames: Vec<(usize, Vec<u8>)>,
+    pub refusals: Vec<(usize, &'static str)>,
+}
+
+impl World {
+    pub fn new(seed: u64, names: &[&str]) -> Self {
+        let mut world = Self {
+            orgs: Vec::new(),
+            now: 1_800_000_000_000,
+            dice: Dice::new(seed),
+            links: BTreeMap::new(),
+            next_conn: 1,
+            cut: Vec::new(),
+            trace: blake3::Hasher::new(),
+            frames: Vec::new(),
+            refusals: Vec::new(),
+        };
+        for name in names {
+            world.add_org(name);
+        }
+        world
+    }
+
+    fn add_org(&mut self, name: &str) {
+        let keys = OrgKeys {
+            root: SigningKey::from_bytes(&self.dice.bytes()),
+            successor: SigningKey::from_bytes(&self.dice.bytes()),
+        };
+        let node = SigningKey::from_bytes(&self.dice.bytes());
+        let party = keys.party(name);
+        let year = 365 * 24 * 3600 * 1000;
+        let at = Hlc(self.now << 16);
+        let certificate = keys.certify(&party, node.public(), Some(1), at, self.now + year);
+        let org = Org {
+            name: name.to_owned(),
+            identity: Identity { party, node, certificate },
+            settings: Settings::default(),
+            disk: Disk::default(),
+            replica: None,
+            dials: BTreeMap::new(),
+            paired: Vec::new(),
+        };
+        self.orgs.push(org);
+        self.start(self.orgs.len() - 1);
+    }
+
+    pub fn id(&self, org: usize) -> OrgId {
+        self.orgs[org].identity.party.org
+    }
+
+    /// Starts a node on its disk.
+    pub fn start(&mut self, org: usize) {
+        let seed = self.dice.bytes();
+        let at = &self.orgs[org];
+        let replica = Replica::open(
+            at.identity.clone(),
+            at.settings.clone(),
+            Box::new(at.disk.clone()),
+            self.now,
+            seed,
+        )
+        .expect("a store that was written opens");
+        self.orgs[org].replica = Some(replica);
+        let address = format!("/sim/{org}");
+        self.act(org, |replica| replica.set_addresses(vec![address])).expect("addresses");
+    }
+
+    /// Kills a node: what was not flushed is gone, and so are its connections.
+    pub fn kill(&mut self, org: usize) {
+        self.orgs[org].replica = None;
+        self.orgs[org].dials.clear();
+        let conns: Vec<Conn> = self
+            .links
+            .iter()
+            .filter(|(_, link)| link.dialer == org || link.listener == org)
+            .map(|(conn, _)| *conn)
+            .collect();
+        for conn in conns {
+            self.hang_up(conn);
+        }
+    }
+
+    pub fn is_up(&self, org: usize) -> bool {
+        self.orgs[org].replica.is_some()
+    }
+
+    pub fn replica(&self, org: usize) -> &Replica {
+        self.orgs[org].replica.as_ref().expect("the node is up")
+    }
+
+    /// Does something at a node, commits, and carries out the effects.
+    pub fn act<T>(
+        &mut self,
+        org: usize,
+        what: impl FnOnce(&mut Replica) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let seed = self.dice.bytes();
+        let replica = self.orgs[org].replica.as_mut().expect("the node is up");
+        replica.begin(self.now, seed);
+        let done = what(replica);
+        let effects = replica.commit().expect("memory does not fail");
+        self.carry_out(org, effects);
+        done
+    }
+
+    fn carry_out(&mut self, org: usize, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Send { conn, frame } => {
+                    self.trace.update(&frame);
+                    if let Some(link) = self.links.get_mut(&conn) {
+                        let side = usize::from(link.dialer == org);
+                        link.queues[side].push_back(frame);
+                    }
+                }
+                Effect::Close { conn, code } => {
+                    self.refusals.push((org, code));
+                    if let Some(link) = self.links.get_mut(&conn) {
+                        // What was sent before still arrives; then the line is dead.
+                        let side = usize::from(link.dialer == org);
+                        let last = link.queues[side].pop_back();
+                        link.queues = [VecDeque::new(), VecDeque::new()];
+                        link.queues[side].extend(last);
+                        link.queues[side].push_back(Vec::new());
+                    }
+                }
+                Effect::Dial { node, addresses } => {
+                    self.orgs[org].dials.insert(node, addresses);
+                }
+                Effect::Forget { node } => {
+                    self.orgs[org].dials.remove(&node);
+                }
+                Effect::Paired { org: partner } => self.orgs[org].paired.push(partner),
+                Effect::Admitted { .. } | Effect::Changed { .. } => {}
+            }
+        }
+    }
+
+    fn hang_up(&mut self, conn: Conn) {
+        let Some(link) = self.links.remove(&conn) else { return };
+        for org in [link.dialer, link.listener] {
+            if self.is_up(org) {
+                self.act(org, |replica| replica.closed(conn)).expect("closing");
+            }
+        }
+    }
+
+    /// Breaks the connection between two orgs, if there is one.
+    pub fn disconnect(&mut self, a: usize, b: usize) {
+        let found = self
+            .links
+            .iter()
+            .find(|(_, link)| [(a, b), (b, a)].contains(&(link.dialer, link.listener)));
+        if let Some(conn) = found.map(|(conn, _)| *conn) {
+            self.hang_up(conn);
+        }
+    }
+
+    /// Dials whom the nodes want to reach and can.
+    pub fn dial(&mut self) {
+        for org in 0..self.orgs.len() {
+            if !self.is_up(org) {
+                continue;
+            }
+            for node in self.orgs[org].dials.keys().copied().collect::<Vec<_>>() {
+                let Some(other) = self.orgs.iter().position(|o| o.identity.node.public() == node)
+                else {
+                    continue;
+                };
+                let joined = |link: &Link| {
+                    [(org, other), (other, org)].contains(&(link.dialer, link.listener))
+                };
+                let blocked = [(org, other), (other, org)].iter().any(|p| self.cut.contains(p));
+                if !self.is_up(other) || blocked || self.links.values().any(joined) {
+                    continue;
+                }
+                let conn = self.next_conn;
+                self.next_conn += 1;
+                let queues = [VecDeque::new(), VecDeque::new()];
+                self.links.insert(conn, Link { dialer: org, listener: other, queues });
+                let key = self.orgs[org].identity.node.public();
+                self.act(other, |r| r.opened(conn, key, false)).expect("opening");
+                self.act(org, |r| r.opened(conn, node, true)).expect("opening");
+            }
+        }
+    }
+
+    /// Delivers one frame that is under way, chosen by the dice; false if there is none.
+    pub fn deliver_one(&mut self) -> bool {
+        let ready: Vec<(Conn, usize)> = self
+            .links
+            .iter()
+            .flat_map(|(conn, link)| {
+                (0..2).filter(|side| !link.queues[*side].is_empty()).map(|side| (*conn, side))
+            })
+            .collect();
+        if ready.is_empty() {
+            return false;
+        }
+        let (conn, side) = ready[self.dice.below(ready.len())];
+        let Some(link) = self.links.get_mut(&conn) else { return true };
+        let Some(frame) = link.queues[side].pop_front() else { return true };
+        let to = if side == 1 { link.listener } else { link.dialer };
+        if frame.is_empty() {
+            self.hang_up(conn);
+            return true;
+        }
+        self.now += 1;
+        self.frames.push((to, frame.clone()));
+        self.act(to, |replica| replica.frame(conn, &frame)).expect("a frame never fails the node");
+        true
+    }
+
+    /// Lets everything arrive.
+    pub fn settle(&mut self) {
+        for _ in 0..200_000 {
+            self.dial();
+            if !self.deliver_one() {
+                // Closed connections are dialled again; quiet means that nothing more comes.
+                self.dial();
+                if !self.deliver_one() {
+                    return;
+                }
+            }
+        }
+        panic!("the world does not come to rest");
+    }
+
+    pub fn pair(&mut self, inviter: usize, newcomer: usize) {
+        let line = self.act(inviter, |r| r.invite(1_000_000_000, false)).expect("invite");
+        self.act(newcomer, |r| r.accept(&line)).expect("accept");
+        self.settle();
+    }
+
+    pub fn create(&mut self, org: usize, kind: Kind, fields: &[(&str, &str)]) -> RecordId {
+        let fields: Fields = fields
+            .iter()
+            .map(|(name, text)| {
+                let value = vocabulary::parse_text(kind, name, text).expect("a good value");
+                ((*name).to_owned(), value)
+            })
+            .collect();
+        self.act(org, |r| r.create(kind, fields)).expect("create")
+    }
+
+    pub fn place(&mut self, org: usize, share: ShareId, kind: Kind, ids: &[RecordId]) -> Placed {
+        self.act(org, |r| r.place(&share, kind, ids)).expect("place")
+    }
+
+    pub fn grant(
+        &mut self,
+        from: usize,
+        to: usize,
+        share: ShareId,
+        section: usize,
+        scope: Scope,
+        depth: u8,
+    ) -> Result<crate::id::GrantId, Refusal> {
+        let new = NewGrant {
+            share,
+            section: self.id(section),
+            to: self.id(to),
+            scope,
+            selector: None,
+            depth,
+            expires_at: None,
+        };
+        Ok(self.act(from, |r| r.grant(new))?.0)
+    }
+
+    /// What an org sees of a record, found in any section.
+    pub fn sees(
+        &self,
+        org: usize,
+        share: &ShareId,
+        kind: Kind,
+        id: &RecordId,
+    ) -> Option<RecordView> {
+        let replica = self.replica(org);
+        let at: Address = replica.locate_in(share, kind, id, None).expect("store")?;
+        replica.record(&at).ok()
+    }
+
+    /// Everything on an org's disk and in its frames that contains a token.
+    pub fn holds(&self, org: usize, token: &str) -> bool {
+        let disk = self.orgs[org].disk.0.lock().expect("one thread");
+        let token = token.as_bytes();
+        let has = |bytes: &[u8]| bytes.windows(token.len()).any(|window| window == token);
+        disk.entries.iter().any(|(key, value)| has(key) || has(value))
+    }
+}
+
+pub fn fields(kind: Kind, names: &[&str], edit: bool) -> Scope {
+    let mut fields: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    fields.sort();
+    Scope::Fields { kind, fields, edit, keep: false }
+}
+
+pub fn contribute(kinds: &[Kind]) -> Scope {
+    Scope::Contribute { kinds: kinds.to_vec() }
+}
