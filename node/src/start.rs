@@ -146,25 +146,8 @@ impl Node {
         if !directory.is_initialised() {
             return Err(StartError::NotInitialised(directory.path().display().to_string()));
         }
-        let identity = identity(&directory)?;
-        let org = identity.party.org.to_string();
-        let store = store::open(&directory.store(), Engine::default())?;
-        let reader = store.reader();
-        let settings = Settings { consent_required: config.consent_required.value };
-        let secret = identity.node.to_bytes();
-        let mut replica = Replica::open(identity, settings, Box::new(store), now(), random())?;
-
-        let (events, mut heard) = mpsc::channel(EVENTS_CAPACITY);
-        let wanted = addresses(&config.listen.value)?;
-        let count = wanted.len();
-        let limits = Limits::default();
-        let network = Network::start(NetworkConfig { listen: wanted, secret, limits }, events)?;
-        let listen = listening(&mut heard, count).await;
-        replica.begin(now(), random());
-        replica.set_addresses(reachable(&listen))?;
-        let (engine, thread) =
-            engine::start(replica, network.clone(), heard, reader, listen.clone())?;
-
+        let (engine, thread, network, org) = start_engine(&directory, config).await?;
+        let listen = engine.listen();
         let token = Token::new(directory.token_or_new()?);
         let listener = access::bind(config.http.value, config.behind_proxy.value).await?;
         let address = listener.local_addr()?;
@@ -203,17 +186,28 @@ impl Node {
     }
 }
 
-/// Writes everything the store of a node that does not run holds, one JSON line each.
-pub fn dump(directory: &Directory, out: &mut dyn Write) -> Result<(), StartError> {
-    if !directory.is_initialised() {
-        return Err(StartError::NotInitialised(directory.path().display().to_string()));
-    }
-    // A node that never ran has no store yet.
-    if directory.store().exists() {
-        let reader = store::inspect(&directory.store(), Engine::default())?;
-        store::dump(&reader, &mut &mut *out)?;
-    }
-    Ok(out.flush()?)
+/// Opens the store, starts the network and the engine between them.
+pub(crate) async fn start_engine(
+    directory: &Directory,
+    config: &Config,
+) -> Result<(EngineHandle, EngineThread, NetworkHandle, String), StartError> {
+    let identity = identity(directory)?;
+    let org = identity.party.org.to_string();
+    let store = store::open(&directory.store(), Engine::default())?;
+    let reader = store.reader();
+    let settings = Settings { consent_required: config.consent_required.value };
+    let secret = identity.node.to_bytes();
+    let mut replica = Replica::open(identity, settings, Box::new(store), now(), random())?;
+    let (events, mut heard) = mpsc::channel(EVENTS_CAPACITY);
+    let wanted = addresses(&config.listen.value)?;
+    let count = wanted.len();
+    let limits = Limits::default();
+    let network = Network::start(NetworkConfig { listen: wanted, secret, limits }, events)?;
+    let listen = listening(&mut heard, count).await;
+    replica.begin(now(), random());
+    replica.set_addresses(reachable(&listen))?;
+    let (engine, thread) = engine::start(replica, network.clone(), heard, reader, listen)?;
+    Ok((engine, thread, network, org))
 }
 
 fn serve(
@@ -226,6 +220,19 @@ fn serve(
     tokio::spawn(http::serve(listener, app, async {
         let _ = stopped.await;
     }))
+}
+
+/// Writes everything the store of a node that does not run holds, one JSON line each.
+pub fn dump(directory: &Directory, mut out: &mut dyn Write) -> Result<(), StartError> {
+    if !directory.is_initialised() {
+        return Err(StartError::NotInitialised(directory.path().display().to_string()));
+    }
+    // A node that never ran has no store yet.
+    if directory.store().exists() {
+        let reader = store::inspect(&directory.store(), Engine::default())?;
+        store::dump(&reader, &mut out)?;
+    }
+    Ok(())
 }
 
 fn addresses(texts: &[String]) -> Result<Vec<Multiaddr>, StartError> {

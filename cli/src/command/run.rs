@@ -39,11 +39,13 @@ pub fn run(session: &mut Session<'_>, args: RunArgs) -> Result<(), CliError> {
     runtime.block_on(async {
         // Before the ready line: whoever reads it may stop the node at once.
         let stopped = stop_signal()?;
-        let node = Node::start(directory, &config).await?;
+        let mut node = Node::start(directory, &config).await?;
         let ready = serde_json::to_string(node.ready()).map_err(io::Error::from)?;
         session.write(format!("{ready}\n").as_bytes())?;
-        stopped.await;
-        tracing::info!("stopping");
+        tokio::select! {
+            () = stopped => tracing::info!("stopping"),
+            failed = node.failed() => failed?,
+        }
         Ok(node.shutdown().await?)
     })
 }

@@ -2,7 +2,6 @@
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, Response, StatusCode, header};
-use entente_protocol::id::{OrgId, PublicKey};
 use serde_json::{Value as Json, json};
 use tower::ServiceExt;
 
@@ -11,14 +10,42 @@ use crate::api::PROGRESS_TYPE;
 
 const TOKEN: &str = "a token";
 
-fn app() -> Router {
-    let engine = EngineHandle::start(OrgId([1; 32]), "Acme", PublicKey([2; 32]));
+/// A router over a real engine, store and network in a directory of its own, gone with it.
+struct Served {
+    router: Router,
+    path: std::path::PathBuf,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.path);
+    }
+}
+
+impl std::ops::Deref for Served {
+    type Target = Router;
+    fn deref(&self) -> &Router {
+        &self.router
+    }
+}
+
+async fn app() -> Served {
+    static COUNT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let name = format!("entente-http-{}-{number}", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    let directory = crate::directory::Directory::at(&path);
+    crate::start::init(&directory, "Acme").unwrap();
+    let listen = vec!["/ip4/127.0.0.1/tcp/0".into()];
+    let flags = crate::config::Flags { listen, ..Default::default() };
+    let config = crate::config::Config::read(&path, &flags, &|_| None).unwrap();
+    let (engine, ..) = crate::start::start_engine(&directory, &config).await.unwrap();
     let settings = HttpSettings {
         token: Token::new(TOKEN.into()),
         address: "127.0.0.1:1".parse().unwrap(),
         behind_proxy: false,
     };
-    router(App { engine, settings: settings.into() })
+    Served { router: router(App { engine, settings: settings.into() }), path }
 }
 
 async fn send(app: &Router, request: Request<Body>) -> Response<Body> {
@@ -36,14 +63,14 @@ fn request(method: Method, path: &str, body: Json) -> Request<Body> {
         .unwrap()
 }
 
-async fn ask(app: &Router, method: Method, path: &str, body: Json) -> (StatusCode, Json) {
+async fn ask(app: &Served, method: Method, path: &str, body: Json) -> (StatusCode, Json) {
     let response = send(app, request(method, path, body)).await;
     let status = response.status();
     let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
     (status, serde_json::from_slice(&bytes).unwrap())
 }
 
-async fn event(app: &Router, title: &str) -> String {
+async fn event(app: &Served, title: &str) -> String {
     let values = json!({"text": {"title": title}});
     let (status, made) = ask(app, Method::POST, "/api/v1/events", values).await;
     assert_eq!(status, StatusCode::CREATED);
@@ -52,7 +79,7 @@ async fn event(app: &Router, title: &str) -> String {
 
 #[tokio::test]
 async fn only_the_token_and_an_own_name_open_the_door() {
-    let app = app();
+    let app = app().await;
     let plain = |host: &str, token: Option<&str>, path: &str| {
         let mut request = Request::builder().uri(path).header(header::HOST, host);
         if let Some(token) = token {
@@ -86,7 +113,7 @@ async fn only_the_token_and_an_own_name_open_the_door() {
 
 #[tokio::test]
 async fn a_record_is_made_changed_and_deleted_and_a_stale_change_is_refused() {
-    let app = app();
+    let app = app().await;
     let id = event(&app, "Spring").await;
     assert!(id.starts_with("evt_"));
     let path = format!("/api/v1/events/{}", &id[..12]);
@@ -111,13 +138,13 @@ async fn a_record_is_made_changed_and_deleted_and_a_stale_change_is_refused() {
     assert_eq!(record["section"]["name"], "Acme");
     assert_eq!(ask(&app, Method::DELETE, &path, Json::Null).await.0, StatusCode::OK);
     let (status, problem) = ask(&app, Method::GET, &path, Json::Null).await;
-    assert_eq!((status, &problem["code"]), (StatusCode::NOT_FOUND, &json!("unknown")));
+    assert_eq!((status, &problem["code"]), (StatusCode::NOT_FOUND, &json!("not_found")));
 }
 
 #[tokio::test]
 async fn an_unknown_field_is_answered_with_the_nearest_one() {
     let values = json!({"text": {"titel": "Spring"}});
-    let (status, problem) = ask(&app(), Method::POST, "/api/v1/events", values).await;
+    let (status, problem) = ask(&app().await, Method::POST, "/api/v1/events", values).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert_eq!(problem["code"], "unknown_field");
     assert_eq!(problem["kind"], "usage");
@@ -126,7 +153,7 @@ async fn an_unknown_field_is_answered_with_the_nearest_one() {
 
 #[tokio::test]
 async fn a_list_is_read_page_by_page_by_following_its_links() {
-    let app = app();
+    let app = app().await;
     for n in 0..5 {
         event(&app, &format!("{n}")).await;
     }
@@ -153,7 +180,7 @@ async fn a_list_is_read_page_by_page_by_following_its_links() {
 
 #[tokio::test]
 async fn only_an_import_may_be_long_and_it_tells_how_far_it_has_come() {
-    let app = app();
+    let app = app().await;
     let mut file = "name,emails,remark\n".to_owned();
     for n in 0..600 {
         file += &format!("Customer {n},c{n}@example.com,{}\n", "x".repeat(2000));
@@ -186,7 +213,7 @@ async fn only_an_import_may_be_long_and_it_tells_how_far_it_has_come() {
 
 #[tokio::test]
 async fn what_is_not_there_yet_says_so() {
-    let app = app();
+    let app = app().await;
     for path in ["/api/v1/shares/x/close", "/api/v1/records/x/adopt"] {
         let (status, problem) = ask(&app, Method::POST, path, Json::Null).await;
         assert_eq!(status, StatusCode::NOT_IMPLEMENTED);
