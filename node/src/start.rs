@@ -72,7 +72,7 @@ pub enum StartError {
     #[error("the API failed")]
     Serve(#[from] io::Error),
     /// An address to listen on cannot be read.
-    #[error("`{0}` is not an address to listen on, such as /ip4/0.0.0.0/tcp/4477")]
+    #[error("`{0}` is not an address to listen on, such as /ip4/0.0.0.0/tcp/7730")]
     Listen(String),
     /// The engine failed.
     #[error(transparent)]
