@@ -37,6 +37,13 @@ pub fn log(id: &LogId) -> Vec<u8> {
 /// All logs.
 pub const LOGS: &[u8] = b"L";
 
+/// The proof that a log was forked.
+pub fn fork(id: &LogId) -> Vec<u8> {
+    key(b'K', &[&id.0])
+}
+/// All fork proofs.
+pub const FORKS: &[u8] = b"K";
+
 /// One bundle of a log.
 pub fn bundle(log: &LogId, seq: u64) -> Vec<u8> {
     key(b'B', &[&log.0, &seq.to_be_bytes()])

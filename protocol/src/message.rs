@@ -2,6 +2,7 @@
 
 use minicbor::{Decode, Encode};
 
+use crate::fork::ForkProof;
 use crate::id::{CompartmentId, LogId, Nonce, OrgId, PublicKey, ShareId};
 use crate::statement::Nonce32;
 
@@ -210,6 +211,13 @@ pub enum Frame {
         /// The log.
         #[n(0)]
         log: LogId,
+    },
+    /// Proof that a log was forked.
+    #[n(16)]
+    Fork {
+        /// The two headers.
+        #[n(0)]
+        proof: ForkProof,
     },
     /// Why the connection is about to be closed.
     #[n(15)]

@@ -8,6 +8,7 @@ use minicbor::{Decode, Encode};
 
 use crate::codec::{self, CodecError};
 use crate::dossier::{Access, Dossiers};
+use crate::fork::ForkProof;
 use crate::grant::Grants;
 use crate::id::{CompartmentId, LogId, Nonce, OrgId, PublicKey, RecordId, ShareId, StatementId};
 use crate::identity::{Authority, Directory};
@@ -138,6 +139,7 @@ pub struct Replica {
     pub(crate) grants: Grants,
     pub(crate) dossiers: Dossiers,
     pub(crate) logs: BTreeMap<LogId, LogState>,
+    pub(crate) forks: BTreeMap<LogId, ForkProof>,
     pub(crate) partners: BTreeMap<OrgId, Partner>,
     pub(crate) peers: BTreeMap<PublicKey, Peer>,
     /// What each peer's outbox holds already.
@@ -206,6 +208,7 @@ impl Replica {
             grants: Grants::default(),
             dossiers: Dossiers::default(),
             logs: BTreeMap::new(),
+            forks: BTreeMap::new(),
             partners: BTreeMap::new(),
             peers: BTreeMap::new(),
             outboxes: BTreeMap::new(),
@@ -257,6 +260,7 @@ impl Replica {
             Ok::<_, Refusal>(())
         })?;
         self.logs = logs;
+        self.load_forks()?;
         self.leaving = self
             .dossiers
             .iter()

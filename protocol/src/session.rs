@@ -168,6 +168,7 @@ impl Replica {
             Frame::Bundles { bundles } if open => self.on_bundles(conn, bundles),
             Frame::Stored { log, height } if open => self.on_stored(conn, log, height),
             Frame::Stop { log } if open => self.on_stop(conn, log),
+            Frame::Fork { proof } if open => self.on_fork(conn, proof),
             Frame::Refused { .. } => {
                 self.sessions.remove(&conn);
                 self.effect(Effect::Close { conn, code: "peer_refused" });
@@ -184,7 +185,8 @@ impl Replica {
             | Frame::Want { .. }
             | Frame::Bundles { .. }
             | Frame::Stored { .. }
-            | Frame::Stop { .. } => {
+            | Frame::Stop { .. }
+            | Frame::Fork { .. } => {
                 self.refuse(conn, "frame_unexpected");
                 Ok(())
             }

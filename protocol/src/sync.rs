@@ -90,6 +90,7 @@ impl Replica {
             if let Some(session) = self.sessions.get_mut(&conn) {
                 session.announcing = true;
             }
+            self.tell_forks(conn);
             self.send_digests(conn);
         }
         Ok(())
@@ -298,12 +299,20 @@ impl Replica {
             if !session.wanted.contains(&log) {
                 continue;
             }
-            match self.authorise(verified, org.as_ref()) {
+            match self.authorise(&verified, org.as_ref()) {
                 Ok(authorised) => {
-                    self.apply(authorised)?;
+                    self.apply(verified, authorised)?;
                     self.taken(conn, log);
                 }
-                Err(Hold::Known) => self.taken(conn, log),
+                Err(Hold::Known) => {
+                    self.compare(&verified)?;
+                    self.taken(conn, log);
+                }
+                // The one before it differs from ours: that one is the proof of a fork.
+                Err(Hold::Predecessor) => {
+                    let from = verified.header().seq.saturating_sub(1);
+                    self.send(conn, &Frame::Want { log, from });
+                }
                 Err(Hold::Waiting(why)) => self.stall(conn, log, why),
                 Err(Hold::Refused(_)) => {
                     if let Some(session) = self.sessions.get_mut(&conn) {
