@@ -169,6 +169,8 @@ pub(crate) struct Dirty {
     pub erased: Vec<(CompartmentId, Vec<RecordTurn>)>,
     /// Compartments in which a cut changed what counts.
     pub recount: BTreeSet<CompartmentId>,
+    /// Somebody may read now what it could not before, or the other way round.
+    pub audiences: bool,
     /// Own sections whose rules changed.
     pub sections: BTreeSet<ShareId>,
     /// Logs that grew, with the compartment.
@@ -445,6 +447,7 @@ impl Replica {
 
     fn index(&mut self, statement: Statement) {
         self.dirty.statements = true;
+        self.dirty.audiences = true;
         self.directory.insert(&statement);
         self.grants.insert(&statement);
         self.dossiers.insert(&statement, &self.directory);

@@ -46,6 +46,8 @@ pub(crate) struct Session {
     pub resumed: bool,
     /// Whether our digests were sent; from then on changes are announced.
     pub announcing: bool,
+    /// How far the peer was told of each log.
+    pub announced: BTreeMap<LogId, u64>,
     /// Statements taken since the last acknowledgement.
     pub heard: bool,
     /// Logs the peer wants, with the next seq to send.
@@ -76,6 +78,7 @@ impl Session {
             sent: 0,
             resumed: false,
             announcing: false,
+            announced: BTreeMap::new(),
             heard: false,
             streams: BTreeMap::new(),
             flight: VecDeque::new(),

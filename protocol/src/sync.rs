@@ -97,8 +97,12 @@ impl Replica {
 
     fn send_digests(&mut self, conn: Conn) {
         let Some(org) = self.sessions.get(&conn).and_then(|s| s.org) else { return };
-        let shares = self
-            .servable(&org)
+        let servable = self.servable(&org);
+        if let Some(session) = self.sessions.get_mut(&conn) {
+            let told = servable.values().flatten().map(|at| (at.log, at.height));
+            session.announced = told.collect();
+        }
+        let shares = servable
             .into_iter()
             .map(|(share, heights)| ShareDigest { share, digest: Self::digest(&heights) })
             .collect();
@@ -383,14 +387,15 @@ impl Replica {
 
     /// After a commit: acknowledges what is durable now, tells and announces what is new.
     pub(crate) fn after_commit(&mut self) -> Result<(), Refusal> {
-        let logs = std::mem::take(&mut self.dirty.logs);
+        let changed = std::mem::take(&mut self.dirty.audiences)
+            | !std::mem::take(&mut self.dirty.logs).is_empty();
         let conns: Vec<Conn> =
             self.sessions.iter().filter(|(_, s)| s.is_open()).map(|(conn, _)| *conn).collect();
         for conn in conns {
             self.acknowledge(conn)?;
             self.tell(conn)?;
-            if !logs.is_empty() {
-                self.announce(conn, &logs)?;
+            if changed {
+                self.announce(conn)?;
             }
         }
         Ok(())
@@ -420,23 +425,20 @@ impl Replica {
         Ok(())
     }
 
-    fn announce(
-        &mut self,
-        conn: Conn,
-        changed: &std::collections::BTreeSet<(crate::id::CompartmentId, LogId)>,
-    ) -> Result<(), Refusal> {
+    /// Tells the peer of logs that grew, and of those it may read since somebody said so.
+    fn announce(&mut self, conn: Conn) -> Result<(), Refusal> {
         self.feed(conn)?;
         let Some(session) = self.sessions.get(&conn) else { return Ok(()) };
         let (true, Some(org)) = (session.announcing, session.org) else { return Ok(()) };
         let node = session.node;
         for (share, heights) in self.servable(&org) {
-            let new: Vec<Height> = heights
-                .iter()
-                .filter(|at| changed.contains(&(at.compartment, at.log)))
-                .copied()
-                .collect();
             let mut logs = Vec::new();
-            for at in new {
+            for at in heights.iter().copied() {
+                let Some(session) = self.sessions.get_mut(&conn) else { return Ok(()) };
+                if session.announced.get(&at.log).is_some_and(|told| *told >= at.height) {
+                    continue;
+                }
+                session.announced.insert(at.log, at.height);
                 // What the peer has just sent us it need not be told of.
                 let known: u64 = self.read(&keys::stored_at(&node, &at.log))?.unwrap_or(0);
                 if known < at.height {
