@@ -491,6 +491,12 @@ impl Replica {
             self.logs.remove(&log);
             self.dirty.logs.insert((*compartment, log));
         }
+        for session in self.sessions.values_mut() {
+            session.offers.retain(|_, offer| offer.height.compartment != *compartment);
+        }
+        for conn in self.sessions.keys().copied().collect::<Vec<_>>() {
+            self.conclude(conn)?;
+        }
         self.remove(&keys::own_epoch(compartment))
     }
 

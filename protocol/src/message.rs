@@ -211,6 +211,13 @@ pub enum Frame {
         #[n(0)]
         log: LogId,
     },
+    /// This log cannot be had from the sender any more.
+    #[n(16)]
+    Gone {
+        /// The log.
+        #[n(0)]
+        log: LogId,
+    },
     /// Why the connection is about to be closed.
     #[n(15)]
     Refused {

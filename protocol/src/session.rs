@@ -171,6 +171,7 @@ impl Replica {
             Frame::Bundles { bundles } if open => self.on_bundles(conn, bundles),
             Frame::Stored { log, height } if open => self.on_stored(conn, log, height),
             Frame::Stop { log } if open => self.on_stop(conn, log),
+            Frame::Gone { log } if open => self.on_gone(conn, log),
             Frame::Refused { .. } => {
                 self.sessions.remove(&conn);
                 self.effect(Effect::Close { conn, code: "peer_refused" });
@@ -187,7 +188,8 @@ impl Replica {
             | Frame::Want { .. }
             | Frame::Bundles { .. }
             | Frame::Stored { .. }
-            | Frame::Stop { .. } => {
+            | Frame::Stop { .. }
+            | Frame::Gone { .. } => {
                 self.refuse(conn, "frame_unexpected");
                 Ok(())
             }

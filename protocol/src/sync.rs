@@ -253,12 +253,16 @@ impl Replica {
         let Some(session) = self.sessions.get(&conn) else { return Ok(()) };
         let Some(org) = session.org else { return Ok(()) };
         let streams: Vec<LogId> = session.streams.keys().copied().collect();
-        let mut frame = Vec::new();
+        let (mut frame, mut gone) = (Vec::new(), Vec::new());
         let mut size = 0;
         for log in streams {
-            let Some(state) = self.logs.get(&log) else { continue };
+            let Some(state) = self.logs.get(&log) else {
+                gone.push(log);
+                continue;
+            };
             let retired = self.dossiers.get(&state.compartment).is_none_or(|(_, d)| d.retired());
             if retired || !self.access().may_serve(&org, &state.compartment, self.now) {
+                gone.push(log);
                 continue;
             }
             let end = self.counted_height(&log, state);
@@ -287,7 +291,27 @@ impl Replica {
         if !frame.is_empty() {
             self.send(conn, &Frame::Bundles { bundles: frame });
         }
+        for log in gone {
+            if let Some(session) = self.sessions.get_mut(&conn) {
+                session.streams.remove(&log);
+                session.announced.remove(&log);
+            }
+            self.send(conn, &Frame::Gone { log });
+        }
         Ok(())
+    }
+
+    /// The peer does not have a log any more, or must not serve it: others may.
+    pub(crate) fn on_gone(&mut self, conn: Conn, log: LogId) -> Result<(), Refusal> {
+        if let Some(session) = self.sessions.get_mut(&conn) {
+            session.offers.remove(&log);
+            session.wanted.remove(&log);
+            session.stalled.remove(&log);
+        }
+        for other in self.sessions.keys().copied().collect::<Vec<_>>() {
+            self.request(other);
+        }
+        self.conclude(conn)
     }
 
     pub(crate) fn on_bundles(&mut self, conn: Conn, bundles: Vec<Blob>) -> Result<(), Refusal> {
@@ -342,7 +366,7 @@ impl Replica {
     }
 
     /// Settles every share of which nothing is offered any more.
-    fn conclude(&mut self, conn: Conn) -> Result<(), Refusal> {
+    pub(crate) fn conclude(&mut self, conn: Conn) -> Result<(), Refusal> {
         let Some(session) = self.sessions.get_mut(&conn) else { return Ok(()) };
         let open: std::collections::BTreeSet<ShareId> =
             session.offers.values().map(|offer| offer.share).collect();
