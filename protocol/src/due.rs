@@ -35,11 +35,6 @@ impl Replica {
                 continue;
             }
             self.add_chain(&mut due, &chain);
-            for link in &chain {
-                for (revocation, _) in self.grants.revocations(&link.id) {
-                    due.add(revocation);
-                }
-            }
         }
         let shared = |opening: &crate::dossier::Opening| opening.share.is_some();
         for (id, opening, _) in self.dossiers.iter().filter(|(_, opening, _)| shared(opening)) {
@@ -118,6 +113,9 @@ impl Replica {
         }
         for link in chain {
             due.add(link.id.into());
+            for (revocation, _) in self.grants.revocations(&link.id) {
+                due.add(revocation);
+            }
         }
     }
 

@@ -149,7 +149,8 @@ impl Replica {
             peer.told = position.min(sent);
         }
         self.store_peer(&node)?;
-        self.tell(conn)
+        self.tell(conn)?;
+        self.feed(conn)
     }
 
     pub(crate) fn on_digests(&mut self, conn: Conn, shares: &[ShareDigest]) -> Result<(), Refusal> {
@@ -252,6 +253,10 @@ impl Replica {
     pub(crate) fn feed(&mut self, conn: Conn) -> Result<(), Refusal> {
         let Some(session) = self.sessions.get(&conn) else { return Ok(()) };
         let Some(org) = session.org else { return Ok(()) };
+        // What was said goes first: whoever passes bundles on must know to whom no longer.
+        if session.sent < self.peers.get(&session.node).map_or(0, |peer| peer.due) {
+            return Ok(());
+        }
         let streams: Vec<LogId> = session.streams.keys().copied().collect();
         let (mut frame, mut gone) = (Vec::new(), Vec::new());
         let mut size = 0;
