@@ -120,8 +120,10 @@ impl Replica {
     }
 
     /// What decides what counts in a compartment, and what shows this reader its own admission.
+    /// Whose right has ended hears only what ends things: not who came after it.
     fn add_dossier(&self, due: &mut Due, id: &crate::id::CompartmentId, org: &OrgId) {
         let Some((opening, dossier)) = self.dossiers.get(id) else { return };
+        let reads = self.access().may_serve(org, id, self.now);
         self.add_org(due, &opening.section);
         if let Some(share) = opening.share {
             if let Some(opener) = self.grants.opener(&share) {
@@ -130,7 +132,7 @@ impl Replica {
             due.add(share.into());
         }
         due.add((*id).into());
-        for (grant, admission) in dossier.admissions() {
+        for (grant, admission) in dossier.admissions().filter(|_| reads) {
             let Ok(chain) = self.grants.chain(grant) else { continue };
             let writes = chain.last().is_some_and(|last| match &last.scope {
                 Scope::Fields { edit, .. } => *edit,
