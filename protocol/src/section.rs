@@ -97,6 +97,24 @@ impl Replica {
         mine.map(|grant| Some(grant.id)).ok_or(Refusal::MayNotContribute { kind })
     }
 
+    /// The grant to publish under into a compartment: one that began after it is admitted first.
+    fn writing_grant(
+        &mut self,
+        share: &ShareId,
+        kind: Kind,
+        home: &CompartmentId,
+    ) -> Result<Option<GrantId>, Refusal> {
+        let grant = self.publishing_grant(share, kind)?;
+        let admitted = |id: &GrantId| {
+            let dossier = self.dossiers.get(home).map(|(_, dossier)| dossier);
+            dossier.is_some_and(|dossier| dossier.admissions().any(|(grant, _)| grant == id))
+        };
+        if let Some(id) = grant.filter(|id| !admitted(id)) {
+            self.admit(home, &id, &[], Vec::new())?;
+        }
+        Ok(grant)
+    }
+
     /// A record's id in a share: two partners cannot link a record across shares by it.
     fn share_record(&self, share: &ShareId, record: &RecordId) -> RecordId {
         let secret = hash("entente/share-record-key/1", &[&self.me.node.to_bytes()]);
@@ -310,7 +328,7 @@ impl Replica {
         entries: BTreeMap<CompartmentId, Vec<(RecordId, u32, Fields)>>,
     ) -> Result<(), Refusal> {
         for (home, records) in entries {
-            let grant = self.publishing_grant(share, kind)?;
+            let grant = self.writing_grant(share, kind, &home)?;
             let (log, _) = self.own_log(&home, grant)?;
             let Some((opening, _)) = self.dossiers.get(&home) else { continue };
             let schema = opening.schema.clone();
@@ -436,10 +454,13 @@ impl Replica {
             self.reconcile(share)?;
         }
         let Some(publication) = self.publication(share, record)? else { return Ok(()) };
+        if self.publishing_grant(share, kind).is_err() {
+            return Ok(());
+        }
         for (home, turn) in publication.homes {
-            let Some((opening, dossier)) = self.dossiers.get(&home) else { continue };
-            let orgs: BTreeSet<OrgId> =
-                dossier.admissions().filter_map(|(grant, _)| self.grants.audience(grant)).collect();
+            let Some((opening, _)) = self.dossiers.get(&home) else { continue };
+            let admitted = self.rules_admitted(&home);
+            let orgs = admitted.iter().filter_map(|grant| self.grants.audience(grant)).collect();
             let names = opening.schema.fields().iter().map(|field| field.name.as_str());
             let fields = self.project(share, kind, names, &orgs, &row.fields)?;
             let key = FacetKey {
@@ -453,7 +474,7 @@ impl Replica {
             let Some(facet) = self.read::<FacetRow>(&key.bytes())? else { continue };
             let edits = difference(&facet.fields, &fields);
             if !edits.is_empty() {
-                let grant = self.publishing_grant(share, kind)?;
+                let grant = self.writing_grant(share, kind, &home)?;
                 self.edit_facet(&key, grant, &edits)?;
             }
         }
@@ -594,7 +615,12 @@ impl Replica {
             assigned.insert(*record, publication.homes.keys().copied().collect());
             reached.insert(*record, (kind, reach));
         }
-        let open = self.open_compartments(share)?;
+        self.retreat(share, &mut publications, &mut reached)?;
+        let kept = |kind: Kind| self.publishing_grant(share, kind).is_ok();
+        let mut open = self.open_compartments(share)?;
+        open.retain(|open| kept(open.kind));
+        section.rules.retain(|rule| kept(rule.kind));
+        assigned.retain(|record, _| reached.contains_key(record));
         let wanted = plan::wanted(&open, &section.rules, &assigned, &reached);
         let plan = plan::plan(&open, &section.rules, &assigned, &wanted);
         for kind in Kind::ALL {
@@ -642,6 +668,38 @@ impl Replica {
             self.say(Body::Cut { compartment: *id, cause, logs, number })?;
         }
         self.sections.insert(*share, section);
+        Ok(())
+    }
+
+    /// Where the right to publish has ended nothing new is written, but what somebody must not see
+    /// any more is still taken out. The plan is made for the other kinds.
+    fn retreat(
+        &mut self,
+        share: &ShareId,
+        publications: &mut BTreeMap<RecordId, Publication>,
+        reached: &mut BTreeMap<RecordId, (Kind, BTreeSet<GrantId>)>,
+    ) -> Result<(), Refusal> {
+        let mut erased: BTreeMap<CompartmentId, Vec<RecordTurn>> = BTreeMap::new();
+        for (record, publication) in publications.iter_mut() {
+            if self.publishing_grant(share, publication.kind).is_ok() {
+                continue;
+            }
+            let Some((_, reach)) = reached.remove(record) else { continue };
+            let homes = publication.homes.clone();
+            for (home, turn) in homes.iter().filter(|(h, _)| !self.rules_admitted(h).is_subset(&reach))
+            {
+                publication.homes.remove(home);
+                let at = RecordTurn { record: publication.record, turn: *turn };
+                erased.entry(*home).or_default().push(at);
+            }
+            if publication.homes != homes {
+                let bytes = codec::to_bytes(publication);
+                self.put(&keys::publication(share, record), bytes)?;
+            }
+        }
+        for (home, turns) in erased {
+            self.erase(&home, turns)?;
+        }
         Ok(())
     }
 
