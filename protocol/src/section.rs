@@ -161,7 +161,8 @@ impl Replica {
         }
         for record in &new {
             let id = self.share_record(share, record);
-            let publication = Publication { kind, record: id, turn: 0, homes: BTreeMap::new() };
+            let turn = self.read(&keys::last_turn(share, record))?.unwrap_or(0);
+            let publication = Publication { kind, record: id, turn, homes: BTreeMap::new() };
             self.put(&keys::publication(share, record), codec::to_bytes(&publication))?;
             self.put(&keys::published(share, &id), codec::to_bytes(record))?;
             let mut shares = self.shares_of(record)?;
@@ -544,6 +545,7 @@ impl Replica {
                 let at = RecordTurn { record: publication.record, turn: *turn };
                 erased.entry(*home).or_default().push(at);
             }
+            self.put(&keys::last_turn(share, record), codec::to_bytes(&publication.turn))?;
             self.remove(&keys::publication(share, record))?;
             self.remove(&keys::published(share, &publication.record))?;
             let mut shares = self.shares_of(record)?;
