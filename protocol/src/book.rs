@@ -278,6 +278,10 @@ impl Replica {
         let Some(record) = self.read::<RecordId>(&keys::published(&key.share, &key.record))? else {
             return Ok(());
         };
+        // What the book does not take, the publisher's next change puts right for all readers.
+        if before != after {
+            self.dirty.records.insert((key.kind, record));
+        }
         let mut edits = Vec::new();
         let names: std::collections::BTreeSet<&String> =
             before.keys().chain(after.keys()).collect();
@@ -294,7 +298,6 @@ impl Replica {
         }
         if !edits.is_empty() {
             self.edit_book(key.kind, &record, &edits, Some(by))?;
-            self.dirty.records.insert((key.kind, record));
         }
         Ok(())
     }
