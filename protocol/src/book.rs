@@ -254,7 +254,7 @@ impl Replica {
         for share in self.shares_of(record)? {
             self.withdraw(&share, &[*record])?;
         }
-        self.put(&keys::tombstone(record), vec![1])?;
+        self.put(&keys::tombstone(record), codec::to_bytes(&1u8))?;
         self.remove(&key.bytes())?;
         for at in row.leaves {
             let mut bundle = self.bundle(&at.log, at.seq)?;
@@ -264,6 +264,9 @@ impl Replica {
             }
         }
         self.dirty.kinds.insert(*kind);
+        if *kind == Kind::Customer {
+            self.follow_customer(record)?;
+        }
         Ok(())
     }
 

@@ -230,6 +230,9 @@ impl Replica {
             Kind::Participation | Kind::Interaction | Kind::Followup => {
                 let Some(Value::Str(text)) = fields.get("customer") else { return Ok(None) };
                 let Some((_, customer)) = Kind::parse_id(text) else { return Ok(None) };
+                if self.read::<u8>(&keys::tombstone(&customer))?.is_some() {
+                    return Ok(Some(Fields::new()));
+                }
                 Ok(self.book_row(Kind::Customer, &customer)?.map(|row| row.fields))
             }
         }
@@ -424,8 +427,8 @@ impl Replica {
     }
 
     /// Consent is the customer's, but holds for what is recorded about it too.
-    fn follow_customer(&mut self, record: &RecordId) -> Result<(), Refusal> {
-        for share in self.shares_of(record)? {
+    pub(crate) fn follow_customer(&mut self, record: &RecordId) -> Result<(), Refusal> {
+        for share in self.grants.shares().copied().collect::<Vec<_>>() {
             let text = Kind::Customer.id_text(record);
             let mut about = Vec::new();
             for_each(&self.store, &keys::publications(&share), |key, bytes| {
