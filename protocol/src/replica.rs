@@ -380,6 +380,8 @@ impl Replica {
                 successor.admissions().all(|(grant, admission)| {
                     !admission.replaces.contains(id)
                         || self.grants.audience(grant) != Some(self.me.party.org)
+                        || successor.retired()
+                        || self.grants.in_force(grant, self.now).is_err()
                         || admission.from.iter().all(|mark| {
                             self.logs.get(&mark.log).is_some_and(|l| l.height >= mark.height)
                         })
