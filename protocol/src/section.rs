@@ -9,7 +9,9 @@ use minicbor::{Decode, Encode};
 use crate::codec;
 use crate::consent::{self, HeldBack};
 use crate::facet::{self, Edit, Schema};
-use crate::id::{CompartmentId, GrantId, LogId, Nonce, OrgId, RecordId, ShareId, hash};
+use crate::id::{
+    CompartmentId, GrantId, LogId, Nonce, OrgId, RecordId, ShareId, StatementId, hash,
+};
 use crate::ingest::{Draft, FacetRow};
 use crate::keys::{self, FacetKey};
 use crate::plan::{self, Home, Open, Rule, Slot};
@@ -672,7 +674,43 @@ impl Replica {
             let cause = Cause::Retire(retire);
             self.say(Body::Cut { compartment: *id, cause, logs, number })?;
         }
+        self.cut_ended(share)?;
         self.sections.insert(*share, section);
+        Ok(())
+    }
+
+    /// Says how far the changes of an editor count whose grant has ended: as far as they are here.
+    fn cut_ended(&mut self, share: &ShareId) -> Result<(), Refusal> {
+        let me = self.me.party.org;
+        let mut cuts: BTreeMap<(CompartmentId, StatementId), GrantId> = BTreeMap::new();
+        for (id, opening, dossier) in self.dossiers.iter() {
+            if opening.share != Some(*share) || opening.section != me || dossier.retired() {
+                continue;
+            }
+            for (grant, _) in dossier.admissions() {
+                let edits = |g: &crate::grant::GrantInfo| {
+                    matches!(g.scope, Scope::Fields { edit: true, .. })
+                };
+                if !self.grants.get(grant).is_some_and(edits) {
+                    continue;
+                }
+                for (revocation, ended) in self.grants.revocations(grant) {
+                    if !dossier.has_cut(&Cause::Revoke(revocation)) {
+                        cuts.insert((*id, revocation), ended);
+                    }
+                }
+            }
+        }
+        for ((compartment, revocation), ended) in cuts {
+            let mut logs = self.marks(&compartment);
+            logs.retain(|mark| {
+                let grant = self.logs.get(&mark.log).and_then(|log| log.grant);
+                let chain = grant.and_then(|grant| self.grants.chain(&grant).ok());
+                chain.is_some_and(|chain| chain.iter().any(|link| link.id == ended))
+            });
+            let number = self.next_number(&compartment);
+            self.say(Body::Cut { compartment, cause: Cause::Revoke(revocation), logs, number })?;
+        }
         Ok(())
     }
 
