@@ -211,6 +211,10 @@ impl Replica {
                     what: format!("{}.{}", kind.name(), edit.field()),
                 });
             };
+            if self.dossiers.get(&key.compartment).is_some_and(|(_, d)| d.retired()) {
+                let what = format!("{}.{}", kind.name(), edit.field());
+                return Err(Refusal::Moving { what });
+            }
             work.entry(key).or_default().push(edit);
         }
         for (key, edits) in work {
