@@ -163,6 +163,20 @@ impl Model {
         })
     }
 
+    /// Whether an org may publish into a share; and whether a right to do so has ended.
+    pub fn contributes(&self, world: &World, known: &Known, share: usize, org: usize) -> (bool, bool) {
+        let rights = |grant: &usize| {
+            let at = &self.grants[*grant];
+            matches!(at.what, What::Contribute) && (at.share, at.to) == (share, org)
+        };
+        let all = || (0..self.grants.len()).filter(rights);
+        let opened = self.shares[share].opener == org;
+        (
+            opened || all().any(|grant| self.stands(world, known, grant)),
+            all().any(|grant| self.ended(world, known, grant)),
+        )
+    }
+
     /// Whether a customer's consent covers a share's purpose and an org: the last word counts.
     fn consents(&self, customer: usize, share: usize, org: usize) -> bool {
         let customer = &self.records[customer];

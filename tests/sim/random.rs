@@ -9,7 +9,27 @@ use super::check::Memory;
 use super::model::{Model, Secret};
 use super::oracle::Oracle;
 use super::settled::check_settled;
-use super::steps::Step;
+use super::steps::{Step, Verb};
+
+/// How every world begins, so that there is something to share.
+const BEGIN: [Verb; 16] = [
+    Verb::Contribute,
+    Verb::Create,
+    Verb::Create,
+    Verb::Create,
+    Verb::Create,
+    Verb::Create,
+    Verb::Create,
+    Verb::Grant,
+    Verb::Grant,
+    Verb::Wait,
+    Verb::Place,
+    Verb::Place,
+    Verb::Place,
+    Verb::Grant,
+    Verb::Grant,
+    Verb::PassOn,
+];
 
 /// Frames within which a world must come to rest.
 const REST: usize = 30_000;
@@ -98,7 +118,8 @@ impl Sim {
         if self.dice.chance(15) {
             return Ok(());
         }
-        for _ in 0..self.dice.below(60) {
+        let most = if step.verb == Verb::Wait { 600 } else { 60 };
+        for _ in 0..self.dice.below(most) {
             self.world.dial();
             let crash = match self.dice.below(300) {
                 0 => Some(Crash::BeforeFlush),
@@ -153,7 +174,9 @@ impl Sim {
 /// The steps of a seed.
 fn steps(seed: u64, count: usize) -> Vec<Step> {
     let mut dice = Dice::new(seed ^ 0x5eed);
-    (0..count).map(|_| Step::random(&mut dice)).collect()
+    let began: Vec<Step> = BEGIN.iter().map(|verb| Step::of(*verb, &mut dice)).collect();
+    let rest = (0..count).map(|_| Step::random(&mut dice));
+    began.into_iter().chain(rest).collect()
 }
 
 /// Plays steps; the hash of everything sent, or what went wrong.

@@ -58,6 +58,7 @@ fn check_views(sim: &Sim) -> Result<(), String> {
             let book = book.map_err(|e| e.to_string())?.map(|row| row.fields).unwrap_or_default();
             for ((share, id), _) in model.names.iter().filter(|(_, named)| **named == index) {
                 let readers = model.readers(world, &known, *share, index);
+                let publishes = model.contributes(world, &known, *share, owner).0;
                 for org in (0..world.orgs.len()).filter(|org| *org != owner) {
                     let mine = readers.iter().filter(|g| model.grants[**g].to == org);
                     let granted: BTreeSet<&String> =
@@ -72,7 +73,8 @@ fn check_views(sim: &Sim) -> Result<(), String> {
                         .collect();
                     let view = world.sees(org, &model.shares[*share].id, record.kind, id);
                     let shown = view.map(|view| view.fields).unwrap_or_default();
-                    check_view(&book, record.kind, &granted, &ended, &shown).map_err(|what| {
+                    let book = publishes.then_some(&book);
+                    check_view(book, record.kind, &granted, &ended, &shown).map_err(|what| {
                         format!("I2: #{index} of org {owner} in share {share} at org {org}: {what}")
                     })?;
                 }
@@ -91,13 +93,14 @@ fn fields_of(what: &What) -> impl Iterator<Item = &String> {
 }
 
 fn check_view(
-    book: &Fields,
+    book: Option<&Fields>,
     kind: vocabulary::Kind,
     granted: &BTreeSet<&String>,
     ended: &BTreeSet<&String>,
     shown: &BTreeMap<String, Option<Value>>,
 ) -> Result<(), String> {
-    for field in granted {
+    // Without a right to publish, what stands does not follow the book any more.
+    for (field, book) in granted.iter().flat_map(|field| book.map(|book| (field, book))) {
         let Some(value) = shown.get(*field) else { return Err(format!("{field} is missing")) };
         // These travel in another form than they have in the book.
         let is_ref = vocabulary::field(kind, field)
@@ -172,8 +175,16 @@ fn check_agreement(sim: &Sim, rows: &[Rows]) -> Result<(), String> {
     let index = |id: &OrgId| (0..world.orgs.len()).find(|org| world.id(*org) == *id);
     for owner in 0..world.orgs.len() {
         let replica = world.replica(owner);
+        let known = Known::of(replica);
+        // After a right to publish has ended nobody says how far what was written under it counts.
+        let whole = |share: &crate::id::ShareId| {
+            let found = sim.model.shares.iter().position(|at| at.id == *share);
+            found.is_some_and(|share| !sim.model.contributes(world, &known, share, owner).1)
+        };
         let own = replica.dossiers.iter().filter(|(_, opening, dossier)| {
-            opening.section == world.id(owner) && opening.share.is_some() && !dossier.retired()
+            opening.section == world.id(owner)
+                && opening.share.as_ref().is_some_and(whole)
+                && !dossier.retired()
         });
         for (id, _, _) in own {
             let mine = held(replica, id, &rows[owner]);

@@ -76,6 +76,10 @@ impl Step {
             }
             at -= weight;
         }
+        Self::of(verb, dice)
+    }
+
+    pub fn of(verb: Verb, dice: &mut Dice) -> Self {
         Self { verb, dice: dice.below(1 << 30) as u64 }
     }
 }
@@ -150,6 +154,18 @@ impl Sim {
         (than + 1 + self.dice.below(orgs - 1)) % orgs
     }
 
+    /// An org that is up and may publish, most of the time.
+    fn some_publisher(&mut self, org: usize) -> usize {
+        let may = |org: &usize| {
+            let gets = |g: &Grant| g.to == *org && matches!(g.what, What::Contribute);
+            self.world.is_up(*org)
+                && (self.model.shares.iter().any(|s| s.opener == *org)
+                    || self.model.grants.iter().any(gets))
+        };
+        let orgs: Vec<usize> = (0..self.world.orgs.len()).filter(may).collect();
+        if self.dice.chance(80) { self.choose(&orgs).unwrap_or(org) } else { org }
+    }
+
     fn some_kind(&mut self) -> Kind {
         let kinds = [Kind::Event, Kind::Event, Kind::Customer, Kind::Customer, Kind::Customer];
         let about = [Kind::Participation, Kind::Participation, Kind::Interaction, Kind::Followup];
@@ -204,7 +220,10 @@ impl Sim {
 
     /// Takes one step.
     pub fn step(&mut self, verb: Verb) -> Result<(), String> {
-        let Some(org) = self.some_org() else { return Ok(()) };
+        let Some(mut org) = self.some_org() else { return Ok(()) };
+        if matches!(verb, Verb::Place | Verb::Grant | Verb::Contribute | Verb::Create) {
+            org = self.some_publisher(org);
+        }
         self.crash = match self.dice.below(100) {
             0..4 => Some(Crash::BeforeFlush),
             4..8 => Some(Crash::BeforeEffects),
