@@ -560,6 +560,7 @@ impl Replica {
         for (home, turns) in erased {
             self.erase(&home, turns)?;
         }
+        self.dirty.sections.insert(*share);
         Ok(())
     }
 
