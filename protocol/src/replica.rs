@@ -17,7 +17,7 @@ use crate::partner::Partner;
 use crate::refusal::Refusal;
 use crate::session::Session;
 use crate::sign::SigningKey;
-use crate::statement::{Body, Party, RecordTurn, Statement, StatementError};
+use crate::statement::{Body, Party, RecordTurn, Scope, Statement, StatementError};
 use crate::store::{Overlay, Store, for_each};
 use crate::time::{Hlc, Millis};
 use crate::vocabulary::{self, Kind};
@@ -454,15 +454,18 @@ impl Replica {
         self.grants.insert(&statement);
         self.dossiers.insert(&statement, &self.directory);
         match statement.body() {
-            Body::Grant { share, section, .. } => {
-                if *section == self.me.party.org {
+            Body::Grant { share, section, scope, .. } => {
+                let contributes = matches!(scope, Scope::Contribute { .. });
+                if *section == self.me.party.org || contributes {
                     self.dirty.sections.insert(*share);
                 }
                 self.dirty.kinds.extend(Kind::ALL);
             }
             Body::Revoke { grant, .. } => {
+                let me = self.me.party.org;
+                let contributes = |scope: &Scope| matches!(scope, Scope::Contribute { .. });
                 if let Some(info) = self.grants.get(grant)
-                    && info.section == self.me.party.org
+                    && (info.section == me || contributes(&info.scope))
                 {
                     self.dirty.sections.insert(info.share);
                 }

@@ -627,10 +627,13 @@ impl Replica {
         let kept = |kind: Kind| self.publishing_grant(share, kind).is_ok();
         let mut open = self.open_compartments(share)?;
         open.retain(|open| kept(open.kind));
+        let ended = self.written_under_ended_rights(&open);
+        open.retain(|open| !ended.contains(&open.compartment));
         section.rules.retain(|rule| kept(rule.kind));
         assigned.retain(|record, _| reached.contains_key(record));
         let wanted = plan::wanted(&open, &section.rules, &assigned, &reached);
-        let plan = plan::plan(&open, &section.rules, &assigned, &wanted);
+        let mut plan = plan::plan(&open, &section.rules, &assigned, &wanted);
+        plan.retire.extend(ended);
         for kind in Kind::ALL {
             let classes = plan::classes(&section.rules, kind);
             section.classes.insert(kind, plan::settled(classes, &open, &assigned));
@@ -713,6 +716,18 @@ impl Replica {
             self.say(Body::Cut { compartment, cause: Cause::Revoke(revocation), logs, number })?;
         }
         Ok(())
+    }
+
+    /// Compartments in which this org wrote under a right to contribute that was revoked. Partners
+    /// that knew of it first did not take everything, so the records go into new ones.
+    fn written_under_ended_rights(&self, open: &[Open]) -> BTreeSet<CompartmentId> {
+        let me = self.me.party.org;
+        let ended = |log: &&crate::log::LogState| {
+            log.author == me && log.grant.is_some_and(|grant| self.grants.revoked(&grant))
+        };
+        let all: BTreeSet<CompartmentId> =
+            self.logs.values().filter(ended).map(|log| log.compartment).collect();
+        open.iter().map(|open| open.compartment).filter(|id| all.contains(id)).collect()
     }
 
     /// Where the right to publish has ended nothing new is written, but what somebody must not see
