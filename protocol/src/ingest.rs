@@ -257,14 +257,7 @@ impl Replica {
             (None, known) => {
                 let mut leaves = known.as_ref().map_or_else(Vec::new, |row| row.leaves.clone());
                 leaves.push(at);
-                let mut row = self.evaluate(opening, &leaves)?;
-                let was = known.as_ref().map(|row| &row.fields);
-                if was != Some(&row.fields) {
-                    row.at = row.at.max(header.at);
-                    row.by = header.author;
-                } else if let Some(known) = &known {
-                    (row.at, row.by) = (known.at, known.by);
-                }
+                let row = self.evaluate(opening, &leaves)?;
                 if opening.section == self.me.party.org
                     && opening.share.is_some()
                     && header.author != self.me.party.org
@@ -279,15 +272,22 @@ impl Replica {
     }
 
     /// A facet from its leaves: only those that count.
-    fn evaluate(&self, opening: &Opening, leaves: &[LeafRef]) -> Result<FacetRow, Refusal> {
+    pub(crate) fn evaluate(&self, opening: &Opening, leaves: &[LeafRef]) -> Result<FacetRow, Refusal> {
         let facet = self.facet(opening, leaves)?;
-        let by = opening.section;
+        // The latest of the changes that stand, so that it never matters in which order they came.
+        let mut last = (Hlc::default(), opening.section);
+        for (place, standing) in facet.standings() {
+            if standing == facet::Standing::Active {
+                let header = self.bundle(&place.log, place.position.0)?.header;
+                last = last.max((header.at, header.author));
+            }
+        }
         Ok(FacetRow {
             fields: facet.values(),
             leaves: leaves.to_vec(),
             active: facet.active_len() as u32,
-            at: Hlc::default(),
-            by,
+            at: last.0,
+            by: last.1,
             conflicts: facet.conflicts().into_keys().collect(),
         })
     }
@@ -463,8 +463,7 @@ impl Replica {
         for key in self.facet_keys(compartment, &opening)? {
             let bytes = key.bytes();
             let Some(known) = self.read::<FacetRow>(&bytes)? else { continue };
-            let mut row = self.evaluate(&opening, &known.leaves)?;
-            (row.at, row.by) = (known.at, known.by);
+            let row = self.evaluate(&opening, &known.leaves)?;
             self.put(&bytes, codec::to_bytes(&row))?;
         }
         Ok(())
@@ -496,6 +495,12 @@ impl Replica {
             self.remove(&keys::log(&log))?;
             self.logs.remove(&log);
             self.dirty.logs.insert((*compartment, log));
+        }
+        for session in self.sessions.values_mut() {
+            session.offers.retain(|_, offer| offer.height.compartment != *compartment);
+        }
+        for conn in self.sessions.keys().copied().collect::<Vec<_>>() {
+            self.conclude(conn)?;
         }
         self.remove(&keys::own_epoch(compartment))
     }

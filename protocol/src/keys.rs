@@ -142,6 +142,10 @@ pub fn publication(share: &ShareId, record: &RecordId) -> Vec<u8> {
 pub fn publications(share: &ShareId) -> Vec<u8> {
     key(b'U', &[&share.0])
 }
+/// The last turn a record had in a share before it was withdrawn.
+pub fn last_turn(share: &ShareId, record: &RecordId) -> Vec<u8> {
+    key(b'X', &[&share.0, &record.0])
+}
 /// From a record's id in a share back to its book id.
 pub fn published(share: &ShareId, record: &RecordId) -> Vec<u8> {
     key(b'V', &[&share.0, &record.0])

@@ -219,6 +219,13 @@ pub enum Frame {
         #[n(0)]
         proof: ForkProof,
     },
+    /// This log cannot be had from the sender any more.
+    #[n(17)]
+    Gone {
+        /// The log.
+        #[n(0)]
+        log: LogId,
+    },
     /// Why the connection is about to be closed.
     #[n(15)]
     Refused {

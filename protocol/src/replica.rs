@@ -18,7 +18,7 @@ use crate::partner::Partner;
 use crate::refusal::Refusal;
 use crate::session::Session;
 use crate::sign::SigningKey;
-use crate::statement::{Body, Party, RecordTurn, Statement, StatementError};
+use crate::statement::{Body, Party, RecordTurn, Scope, Statement, StatementError};
 use crate::store::{Overlay, Store, for_each};
 use crate::time::{Hlc, Millis};
 use crate::vocabulary::{self, Kind};
@@ -171,6 +171,8 @@ pub(crate) struct Dirty {
     pub erased: Vec<(CompartmentId, Vec<RecordTurn>)>,
     /// Compartments in which a cut changed what counts.
     pub recount: BTreeSet<CompartmentId>,
+    /// Somebody may read now what it could not before, or the other way round.
+    pub audiences: bool,
     /// Own sections whose rules changed.
     pub sections: BTreeSet<ShareId>,
     /// Logs that grew, with the compartment.
@@ -383,6 +385,8 @@ impl Replica {
                 successor.admissions().all(|(grant, admission)| {
                     !admission.replaces.contains(id)
                         || self.grants.audience(grant) != Some(self.me.party.org)
+                        || successor.retired()
+                        || self.grants.in_force(grant, self.now).is_err()
                         || admission.from.iter().all(|mark| {
                             self.logs.get(&mark.log).is_some_and(|l| l.height >= mark.height)
                         })
@@ -450,19 +454,23 @@ impl Replica {
 
     fn index(&mut self, statement: Statement) {
         self.dirty.statements = true;
+        self.dirty.audiences = true;
         self.directory.insert(&statement);
         self.grants.insert(&statement);
         self.dossiers.insert(&statement, &self.directory);
         match statement.body() {
-            Body::Grant { share, section, .. } => {
-                if *section == self.me.party.org {
+            Body::Grant { share, section, scope, .. } => {
+                let contributes = matches!(scope, Scope::Contribute { .. });
+                if *section == self.me.party.org || contributes {
                     self.dirty.sections.insert(*share);
                 }
                 self.dirty.kinds.extend(Kind::ALL);
             }
             Body::Revoke { grant, .. } => {
+                let me = self.me.party.org;
+                let contributes = |scope: &Scope| matches!(scope, Scope::Contribute { .. });
                 if let Some(info) = self.grants.get(grant)
-                    && info.section == self.me.party.org
+                    && (info.section == me || contributes(&info.scope))
                 {
                     self.dirty.sections.insert(info.share);
                 }
