@@ -101,12 +101,6 @@ impl Replica {
         mine.map(|grant| Some(grant.id)).ok_or(Refusal::MayNotContribute { kind })
     }
 
-    /// Whether what is published of a kind still follows the book: the share runs, and this org
-    /// may contribute to it.
-    fn follows(&self, share: &ShareId, kind: Kind) -> bool {
-        self.check_open(share).is_ok() && self.publishing_grant(share, kind).is_ok()
-    }
-
     /// The grant to publish under into a compartment: one that began after it is admitted first.
     fn writing_grant(
         &mut self,
@@ -539,9 +533,6 @@ impl Replica {
     /// Brings one placed record's facets up to date; a changed audience goes through the plan.
     fn refresh(&mut self, share: &ShareId, kind: Kind, record: &RecordId) -> Result<(), Refusal> {
         let Some(row) = self.book_row(kind, record)? else { return Ok(()) };
-        if !self.follows(share, kind) {
-            return Ok(());
-        }
         if !self.is_at_home(share, kind, record, &row.fields)? {
             self.reconcile(share)?;
         }
@@ -833,7 +824,8 @@ impl Replica {
             }
             let Some((_, reach)) = reached.remove(record) else { continue };
             let homes = publication.homes.clone();
-            for (home, turn) in homes.iter().filter(|(h, _)| !self.rules_admitted(h).is_subset(&reach))
+            for (home, turn) in
+                homes.iter().filter(|(h, _)| !self.rules_admitted(h).is_subset(&reach))
             {
                 publication.homes.remove(home);
                 let at = RecordTurn { record: publication.record, turn: *turn };
