@@ -504,15 +504,13 @@ impl Replica {
     }
 
     pub(crate) fn put(&mut self, key: &[u8], value: Vec<u8>) -> Result<(), Refusal> {
-        let mut batch = crate::store::Batch::default();
-        batch.put(key, value);
-        Ok(self.store.commit(batch)?)
+        self.store.write(key.to_vec(), Some(value));
+        Ok(())
     }
 
     pub(crate) fn remove(&mut self, key: &[u8]) -> Result<(), Refusal> {
-        let mut batch = crate::store::Batch::default();
-        batch.remove(key);
-        Ok(self.store.commit(batch)?)
+        self.store.write(key.to_vec(), None);
+        Ok(())
     }
 
     pub(crate) fn read<T: for<'b> Decode<'b, ()>>(&self, key: &[u8]) -> Result<Option<T>, Refusal> {
