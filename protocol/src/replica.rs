@@ -394,6 +394,20 @@ impl Replica {
             })
     }
 
+    /// Makes what is written so far durable in the middle of long work, so that memory stays
+    /// bounded. Effects still wait for the commit.
+    pub(crate) fn relieve(&mut self) -> Result<(), Refusal> {
+        const PENDING_MAX: usize = 8 * 1024;
+        if self.store.pending_len() <= PENDING_MAX {
+            return Ok(());
+        }
+        // An erasure that was said is carried out in the same batch.
+        while let Some((compartment, records)) = self.dirty.erased.pop() {
+            self.redact(&compartment, &records)?;
+        }
+        Ok(self.store.flush()?)
+    }
+
     /// The time of something said now.
     pub(crate) fn tick(&mut self) -> Hlc {
         self.clock = self.clock.tick(self.now);
