@@ -245,6 +245,27 @@ impl Replica {
     ) -> Result<(Vec<Leaving>, Vec<Held>), Refusal> {
         self.check_open(share)?;
         self.publishing_grant(share, kind)?;
+        let audience = self.audience(share, kind);
+        let mut placed = Placed::default();
+        let mut shown = Vec::new();
+        for record in records {
+            let Some(row) = self.book_row(kind, record)? else {
+                return Err(Refusal::NotOwn { text: kind.id_text(record) });
+            };
+            if self.consents(share, kind, record, &row.fields, &audience, &mut placed)? {
+                shown.push(row.fields);
+            }
+        }
+        Ok((self.preview_new(share, kind, &shown)?, placed.held_back))
+    }
+
+    /// What records with these fields would let out, one entry a rule.
+    pub(crate) fn preview_new(
+        &self,
+        share: &ShareId,
+        kind: Kind,
+        records: &[Fields],
+    ) -> Result<Vec<Leaving>, Refusal> {
         let section = self.rules(share)?;
         let mut leaving: BTreeMap<GrantId, Leaving> = BTreeMap::new();
         for rule in section.rules.iter().filter(|rule| rule.kind == kind) {
@@ -252,22 +273,14 @@ impl Replica {
             let none = Leaving { org: rule.org, kind, fields, records: 0, held_back: 0 };
             leaving.insert(rule.grant, none);
         }
-        let audience = self.audience(share, kind);
-        let mut placed = Placed::default();
-        for record in records {
-            let Some(row) = self.book_row(kind, record)? else {
-                return Err(Refusal::NotOwn { text: kind.id_text(record) });
-            };
-            if !self.consents(share, kind, record, &row.fields, &audience, &mut placed)? {
-                continue;
-            }
-            for grant in self.reach(&section, share, kind, &row.fields)? {
+        for fields in records {
+            for grant in self.reach(&section, share, kind, fields)? {
                 if let Some(leaving) = leaving.get_mut(&grant) {
                     leaving.records += 1;
                 }
             }
         }
-        Ok((leaving.into_values().collect(), placed.held_back))
+        Ok(leaving.into_values().collect())
     }
 
     /// Orgs that rules of this section are for.
