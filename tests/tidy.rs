@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// Lines before the tests above which a file is named in the output, and above which it fails.
 const LINES_WARN: usize = 400;
-const LINES_MAX: usize = 900;
+const LINES_MAX: usize = 1000;
 const LIB_LINES_MAX: usize = 150;
 const MAIN_LINES_MAX: usize = 40;
 
