@@ -55,3 +55,6 @@ mod world;
 #[cfg(test)]
 #[path = "../../tests/sim/mod.rs"]
 mod sim;
+#[cfg(test)]
+#[path = "../../tests/vectors.rs"]
+mod vectors;
