@@ -1,6 +1,7 @@
 //! Every request and response of the HTTP API, shared with the command line: the shapes that
 //! scripts rely on. Knows nothing of stores, replicas or networks.
 
+pub mod address;
 pub mod customer;
 pub mod grant;
 pub mod node;

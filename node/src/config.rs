@@ -162,7 +162,7 @@ impl Config {
             _ => Some(json!("info,entente=trace,entente_node=trace")),
         };
         let http = flags.http.as_ref().map(|http| json!(http));
-        let proxy = flags.behind_proxy.then(|| json!(true));
+        let proxy = flags.behind_proxy.then_some(Json::Bool(true));
         Ok(Self {
             listen: sources.find(&LISTEN_ROW, listen, &json!(LISTEN), addresses)?,
             http: sources.find(&HTTP_ROW, http, &json!(HTTP), |v| v.as_str()?.parse().ok())?,

@@ -55,7 +55,7 @@ pub enum Refusal {
         what: String,
     },
     /// Fields that never leave.
-    #[error("`{field}` of {kind:?} is internal and never leaves this node")]
+    #[error("`{field}` of {kind} is internal and never leaves this node")]
     Internal {
         /// The kind.
         kind: Kind,
@@ -69,7 +69,7 @@ pub enum Refusal {
         text: String,
     },
     /// No right to contribute to the share.
-    #[error("no one has allowed you to add {kind:?} records to this share")]
+    #[error("no one has allowed you to add {kind} records to this share")]
     MayNotContribute {
         /// The kind.
         kind: Kind,

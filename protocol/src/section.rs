@@ -99,6 +99,12 @@ impl Replica {
         mine.map(|grant| Some(grant.id)).ok_or(Refusal::MayNotContribute { kind })
     }
 
+    /// Whether what is published of a kind still follows the book: the share runs, and this org
+    /// may contribute to it.
+    fn follows(&self, share: &ShareId, kind: Kind) -> bool {
+        self.check_open(share).is_ok() && self.publishing_grant(share, kind).is_ok()
+    }
+
     /// A record's id in a share: two partners cannot link a record across shares by it.
     fn share_record(&self, share: &ShareId, record: &RecordId) -> RecordId {
         let secret = hash("entente/share-record-key/1", &[&self.me.node.to_bytes()]);
@@ -509,6 +515,9 @@ impl Replica {
     /// Brings one placed record's facets up to date; a changed audience goes through the plan.
     fn refresh(&mut self, share: &ShareId, kind: Kind, record: &RecordId) -> Result<(), Refusal> {
         let Some(row) = self.book_row(kind, record)? else { return Ok(()) };
+        if !self.follows(share, kind) {
+            return Ok(());
+        }
         if !self.is_at_home(share, kind, record, &row.fields)? {
             self.reconcile(share)?;
         }
@@ -657,11 +666,16 @@ impl Replica {
 
     /// Plans a section anew and does what the plan says: opens, admits, moves, retires.
     pub(crate) fn reconcile(&mut self, share: &ShareId) -> Result<(), Refusal> {
+        let follows: BTreeSet<Kind> =
+            Kind::ALL.into_iter().filter(|kind| self.follows(share, *kind)).collect();
         let mut section = self.rules(share)?;
+        section.rules.retain(|rule| follows.contains(&rule.kind));
         let mut publications: BTreeMap<RecordId, Publication> = BTreeMap::new();
         for_each(&self.store, &keys::publications(share), |key, bytes| {
             let publication: Publication = codec::own(bytes)?;
-            publications.extend(record_of(key).map(|record| (record, publication)));
+            if follows.contains(&publication.kind) {
+                publications.extend(record_of(key).map(|record| (record, publication)));
+            }
             Ok::<_, Refusal>(())
         })?;
         let mut assigned = plan::Assigned::new();
@@ -673,7 +687,8 @@ impl Replica {
             assigned.insert(*record, publication.homes.keys().copied().collect());
             reached.insert(*record, (kind, reach));
         }
-        let open = self.open_compartments(share)?;
+        let mut open = self.open_compartments(share)?;
+        open.retain(|open| follows.contains(&open.kind));
         let wanted = plan::wanted(&open, &section.rules, &assigned, &reached);
         let plan = plan::plan(&open, &section.rules, &assigned, &wanted);
         for kind in Kind::ALL {
@@ -697,10 +712,10 @@ impl Replica {
                 self.admit(compartment, grant, &[], Vec::new())?;
             }
         }
-        let follows = self.carry_out(share, &section, &plan, publications)?;
+        let successors = self.carry_out(share, &section, &plan, publications)?;
         for id in opened {
             let slot = section.homes.iter().find(|(_, home)| **home == id).map(|(s, _)| s.clone());
-            let replaces: Vec<CompartmentId> = follows
+            let replaces: Vec<CompartmentId> = successors
                 .get(&id)
                 .into_iter()
                 .flatten()

@@ -175,8 +175,9 @@ impl Replica {
         }
         let mut failure = None;
         for grant in self.grants.to(&me) {
+            let contributes = matches!(new.scope, Scope::Contribute { .. });
             let same = grant.share == new.share
-                && grant.section == new.section
+                && (contributes || grant.section == new.section)
                 && std::mem::discriminant(&grant.scope) == std::mem::discriminant(&new.scope);
             if !same || self.grants.in_force(&grant.id, self.now).is_err() {
                 continue;

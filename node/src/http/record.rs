@@ -12,7 +12,7 @@ use crate::api::record::{
     AddParticipations, Change, Conflict, HistoryParams, ListParams, Participations, Record,
     Resolve, RosterRow, Undo, Values,
 };
-use crate::api::{self, Done, Made};
+use crate::api::{self, Done, Made, address};
 use crate::service::record::Part;
 use crate::service::{Problem, participation, record};
 
@@ -49,7 +49,7 @@ pub async fn list(
     let link = match &page.next {
         Some(cursor) => {
             let query = ListParams { cursor: Some(cursor.clone()), ..params };
-            let uri = format!("{}/{word}?{}", api::ROOT, query_text(&query));
+            let uri = format!("{}/{word}?{}", api::ROOT, address::query(&query));
             HeaderValue::from_str(&format!("<{uri}>; rel=\"next\"")).ok()
         }
         None => None,
@@ -59,27 +59,6 @@ pub async fn list(
         response.headers_mut().insert(header::LINK, link);
     }
     Ok(response)
-}
-
-/// The query of the next page, percent-encoded (RFC 3986).
-fn query_text(params: &ListParams) -> String {
-    let Ok(serde_json::Value::Object(map)) = serde_json::to_value(params) else {
-        return String::new();
-    };
-    let pairs = map.iter().map(|(key, value)| {
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let encoded: String = value
-            .bytes()
-            .map(|byte| match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                    char::from(byte).to_string()
-                }
-                _ => format!("%{byte:02X}"),
-            })
-            .collect();
-        format!("{key}={encoded}")
-    });
-    pairs.collect::<Vec<_>>().join("&")
 }
 
 /// Makes a record.

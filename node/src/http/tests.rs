@@ -63,14 +63,14 @@ fn request(method: Method, path: &str, body: Json) -> Request<Body> {
         .unwrap()
 }
 
-async fn ask(app: &Router, method: Method, path: &str, body: Json) -> (StatusCode, Json) {
+async fn ask(app: &Served, method: Method, path: &str, body: Json) -> (StatusCode, Json) {
     let response = send(app, request(method, path, body)).await;
     let status = response.status();
     let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
     (status, serde_json::from_slice(&bytes).unwrap())
 }
 
-async fn event(app: &Router, title: &str) -> String {
+async fn event(app: &Served, title: &str) -> String {
     let values = json!({"text": {"title": title}});
     let (status, made) = ask(app, Method::POST, "/api/v1/events", values).await;
     assert_eq!(status, StatusCode::CREATED);
@@ -138,7 +138,7 @@ async fn a_record_is_made_changed_and_deleted_and_a_stale_change_is_refused() {
     assert_eq!(record["section"]["name"], "Acme");
     assert_eq!(ask(&app, Method::DELETE, &path, Json::Null).await.0, StatusCode::OK);
     let (status, problem) = ask(&app, Method::GET, &path, Json::Null).await;
-    assert_eq!((status, &problem["code"]), (StatusCode::NOT_FOUND, &json!("unknown")));
+    assert_eq!((status, &problem["code"]), (StatusCode::NOT_FOUND, &json!("not_found")));
 }
 
 #[tokio::test]
@@ -148,7 +148,7 @@ async fn an_unknown_field_is_answered_with_the_nearest_one() {
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert_eq!(problem["code"], "unknown_field");
     assert_eq!(problem["kind"], "usage");
-    assert!(problem["hint"].as_str().unwrap().contains("`title`"), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("`title`"), "{problem}");
 }
 
 #[tokio::test]

@@ -117,10 +117,8 @@ impl Problem {
     pub fn hint(&self) -> Option<String> {
         match self {
             Problem::Refusal(refusal) => refusal.hint().map(str::to_owned),
-            Problem::Value(ValueError::Unknown { kind, nearest, .. })
-            | Problem::Grantable(GrantableError::Unknown { kind, nearest, .. }) => {
-                Some(field_hint(*kind, *nearest))
-            }
+            Problem::Value(ValueError::Unknown { kind, .. })
+            | Problem::Grantable(GrantableError::Unknown { kind, .. }) => Some(field_hint(*kind)),
             Problem::Value(ValueError::CustomName { .. } | ValueError::Field { .. })
             | Problem::Grantable(GrantableError::Internal { .. })
             | Problem::Shape(_)
@@ -142,9 +140,6 @@ impl Problem {
     }
 }
 
-fn field_hint(kind: Kind, nearest: Option<&str>) -> String {
-    match nearest {
-        Some(name) => format!("did you mean `{name}`? `entente fields {kind}` lists them all"),
-        None => format!("`entente fields {kind}` lists them all; custom fields are x_…"),
-    }
+fn field_hint(kind: Kind) -> String {
+    format!("`entente fields {kind}` lists them all; custom fields are x_…")
 }
