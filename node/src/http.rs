@@ -12,7 +12,7 @@ mod record;
 mod share;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::future::Future;
 use std::io;

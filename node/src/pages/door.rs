@@ -72,7 +72,7 @@ fn session_value(token: &Token) -> String {
 }
 
 /// Cookies know no ports: nodes of one machine need names of their own for theirs.
-fn session_name(token: &Token) -> String {
+pub(super) fn session_name(token: &Token) -> String {
     let key = blake3::derive_key(NAME_CONTEXT, token.reveal().as_bytes());
     format!("entente_{}", HEXLOWER.encode(&key[..6]))
 }

@@ -309,3 +309,102 @@ fn pager(words: &Words, count: usize, page: usize) -> Markup {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use entente_protocol::book::Address;
+    use entente_protocol::id::{RecordId, ShareId};
+    use entente_protocol::time::Hlc;
+    use entente_protocol::value::Value;
+
+    use super::*;
+    use crate::pages::moment::Zone;
+    use crate::pages::value::OrgNames;
+    use crate::pages::words::Lang;
+
+    const CEDAR: OrgId = OrgId([3; 32]);
+
+    /// A received record; `None` is a field in which nothing was entered, one not named is hidden.
+    fn received(kind: Kind, fields: &[(&str, Option<&str>)]) -> RecordView {
+        let share = ShareId([1; 32]);
+        let record = RecordId([2; 16]);
+        let hidden = vocabulary::fields(kind).iter().map(|field| field.name);
+        let hidden = hidden.filter(|name| fields.iter().all(|(shown, _)| shown != name));
+        RecordView {
+            at: Address::Received { kind, share, section: CEDAR, record },
+            share: Some(share),
+            section: CEDAR,
+            withheld: hidden.map(str::to_owned).collect(),
+            fields: fields
+                .iter()
+                .map(|(name, text)| ((*name).to_owned(), text.map(|t| Value::Str(t.to_owned()))))
+                .collect(),
+            conflicts: Vec::new(),
+            updated_at: Hlc::default(),
+            updated_by: CEDAR,
+        }
+    }
+
+    fn row(customer: Option<&[(&str, Option<&str>)]>, staff: Option<&str>) -> RosterRow {
+        let mut fields = vec![("status", Some("invited")), ("role", None)];
+        fields.push(("staff_name", staff));
+        RosterRow {
+            participation: received(Kind::Participation, &fields),
+            contributed_by: CEDAR,
+            via: Vec::new(),
+            customer: customer.map(|fields| received(Kind::Customer, fields)),
+        }
+    }
+
+    fn html(rows: Vec<RosterRow>, page: usize) -> String {
+        let via = vec![("Bright".to_owned(), false)];
+        let groups = [Group { name: "Cedar".into(), own: false, via, rows }];
+        let (zone, orgs) = (Zone::named(None), OrgNames::default());
+        let manner = Manner { words: Lang::En.words(), zone: &zone, orgs: &orgs };
+        roster(manner, &groups, "evt_x", page).into_string()
+    }
+
+    fn cells(html: &str, name: &str) -> Vec<String> {
+        let row = html.split("<tr role=\"row\">").find(|row| row.contains(name)).unwrap();
+        row.split("<td").skip(1).map(|cell| cell.split("</td>").next().unwrap().into()).collect()
+    }
+
+    #[test]
+    fn a_field_not_shared_has_a_padlock_and_an_empty_one_a_dash() {
+        let wang: &[_] = &[("name", Some("王芳")), ("org_name", Some("Cedar Mills")), ("phones", None)];
+        let zhao: &[_] = &[("name", Some("赵敏"))];
+        let staff = Some("Nora");
+        let page = html(vec![row(Some(wang), None), row(Some(zhao), None), row(None, staff)], 1);
+        assert!(page.contains("<strong>3</strong> from <bdi>Cedar</bdi>"), "{page}");
+        assert!(page.contains(" · via <bdi>Bright</bdi>"));
+        let [org_name, phones, role, status] = &cells(&page, "王芳")[..] else { panic!("{page}") };
+        assert!(org_name.contains("Cedar Mills") && status.contains("Invited"));
+        for dash in [phones, role] {
+            assert!(dash.contains("nothing entered") && !dash.contains("#lock"), "{dash}");
+        }
+        for padlock in &cells(&page, "赵敏")[..2] {
+            assert!(padlock.contains("#lock") && padlock.contains("not shared with you"));
+        }
+        assert!(cells(&page, "Nora")[0].contains("Cedar"));
+        assert!(page.contains("1 of 22 customer fields shared") || page.contains("customer fields shared"));
+    }
+
+    #[test]
+    fn a_person_of_whom_nothing_is_shared_is_a_row_of_padlocks() {
+        let page = html(vec![row(None, None)], 1);
+        let people = page.split("</thead>").nth(1).unwrap();
+        let row = people.split("<tr role=\"row\">").nth(1).unwrap();
+        assert_eq!(row.matches("#lock").count(), 3, "{row}");
+    }
+
+    #[test]
+    fn a_long_roster_comes_in_pages_and_each_says_where_it_is() {
+        let rows = || (0..PAGE_ROWS + 5).map(|_| row(None, Some("N"))).collect();
+        let count = |page: &str| page.matches("<th scope=\"row\"").count();
+        let (first, second, beyond) = (html(rows(), 1), html(rows(), 2), html(rows(), usize::MAX));
+        assert_eq!((count(&first), count(&second)), (PAGE_ROWS, 5));
+        assert_eq!(second, beyond);
+        assert!(first.contains("Rows 1–1000 of 1005"));
+        assert!(second.contains("Rows 1001–1005 of 1005"));
+    }
+}
