@@ -386,7 +386,7 @@ mod tests {
             assert!(padlock.contains("#lock") && padlock.contains("not shared with you"));
         }
         assert!(cells(&page, "Nora")[0].contains("Cedar"));
-        assert!(page.contains("1 of 22 customer fields shared") || page.contains("customer fields shared"));
+        assert!(page.contains("3 of 22 customer fields shared with you"), "{page}");
     }
 
     #[test]
