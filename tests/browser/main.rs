@@ -37,10 +37,11 @@ fn three_companies_read_their_own_view_of_one_event_in_a_browser() {
     own.says(&[world.customer_name.as_str(), world.customer_phone.as_str()]);
 
     let path = world.event_of(bright);
+    let tall = |look: Look, height| Look { height, ..look };
     for (look, name) in [
-        (Look::ENGLISH, "event-bright-en.png"),
+        (tall(Look::ENGLISH, 2000), "event-bright-en.png"),
         (WIDE_ZH, "event-bright-zh.png"),
-        (NARROW, "event-bright-narrow.png"),
+        (tall(NARROW, 5200), "event-bright-narrow.png"),
         (DARK, "event-bright-dark.png"),
     ] {
         let page = see(&browser, bright, &path, look, name);

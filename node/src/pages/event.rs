@@ -38,6 +38,14 @@ struct Event {
     groups: Vec<Group>,
 }
 
+impl Event {
+    /// Who runs it: as entered, else whose record it is.
+    fn organiser(&self) -> &str {
+        let entered = value::text(&self.view, "organiser");
+        entered.map_or(&self.section, |org| self.orgs.name(org))
+    }
+}
+
 /// The page of an event.
 pub async fn show(
     State(app): State<App>,
@@ -124,10 +132,10 @@ fn heading(event: &Event, manner: Manner<'_>) -> Markup {
                 }
             }
             p.quiet {
-                (words.shared_as) " "
+                (words.organised_by) " " bdi { (event.organiser()) }
                 @match &event.share {
-                    Some(name) => { bdi { (name) } },
-                    None => (words.not_in_a_share),
+                    Some(name) => { span.sep { (words.shared_as) " " bdi { (name) } } },
+                    None => { span.sep { (words.not_in_a_share) } },
                 }
             }
         }
@@ -192,7 +200,7 @@ fn fact(
     let is_text =
         matches!(vocabulary::field(Kind::Event, name).map(|f| f.ty), Some(FieldType::Text));
     html! {
-        div class={ "fact " (look) } .wide[long && is_text] {
+        div.fact.(look).wide[long && is_text] {
             dt {
                 bdi { (label) }
                 @if internal { " " span.badge title=(words.internal_hint) { (words.internal) } }

@@ -271,5 +271,5 @@ fn connection(words: &Words, partner: &PartnerView) -> Markup {
         (PartnerState::Paired | PartnerState::Introduced, true) => ("good", words.connected),
         (PartnerState::Paired | PartnerState::Introduced, false) => ("calm", words.offline),
     };
-    html! { span class={ "status " (class) } { (text) } }
+    html! { span.status.(class) { (text) } }
 }

@@ -141,7 +141,7 @@ pub fn status_mark(words: &Words, status: &str) -> Markup {
         "declined" | "cancelled" | "no_show" => "gone",
         _ => "calm",
     };
-    html! { span class={ "status " (class) } { bdi { (words.lang.term(status)) } } }
+    html! { span.status.(class) { bdi { (words.lang.term(status)) } } }
 }
 
 struct Columns {
@@ -386,7 +386,7 @@ mod tests {
             assert!(padlock.contains("#lock") && padlock.contains("not shared with you"));
         }
         assert!(cells(&page, "Nora")[0].contains("Cedar"));
-        assert!(page.contains("3 of 22 customer fields shared with you"), "{page}");
+        assert!(page.contains("3 of 27 customer fields shared with you"), "{page}");
     }
 
     #[test]

@@ -76,6 +76,8 @@ impl Lang {
     /// How many take part.
     pub fn people(self, count: usize) -> String {
         match (self, count) {
+            (Lang::En, 0) => "nobody yet".into(),
+            (Lang::Zh, 0) => "暂无参与者".into(),
             (Lang::En, 1) => "1 participant".into(),
             (Lang::En, _) => format!("{count} participants"),
             (Lang::Zh, _) => format!("{count} 位参与者"),
@@ -209,7 +211,7 @@ static EN: Words = Words {
     your_event: "Yours",
     from: "From",
     organised_by: "Organised by",
-    shared_as: "Share",
+    shared_as: "Share:",
     not_in_a_share: "not shared with anyone",
     untitled: "Untitled event",
     nothing_entered: "nothing entered",
