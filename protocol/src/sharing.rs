@@ -375,6 +375,14 @@ impl Replica {
         Ok(all)
     }
 
+    /// What a share is called.
+    pub fn share_name(&self, share: &ShareId) -> Option<&str> {
+        match self.statements.get(&(*share).into())?.body() {
+            Body::OpenShare { name, .. } => Some(name),
+            _ => None,
+        }
+    }
+
     /// Finds a share by name, id or unique prefix of its id.
     pub fn find_share(&self, text: &str) -> Result<ShareId, Refusal> {
         let name = |share: &ShareId| match self.statements.get(&(*share).into()).map(|s| s.body()) {
