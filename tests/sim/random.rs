@@ -43,12 +43,14 @@ pub struct Sim {
     /// How the node that acts next dies.
     pub crash: Option<Crash>,
     pub log: Vec<String>,
+    /// How often each verb did something.
+    pub done: BTreeMap<&'static str, u64>,
 }
 
 /// How a world ended.
 #[derive(Debug)]
-struct Failure {
-    what: String,
+pub struct Failure {
+    pub what: String,
     log: Vec<String>,
 }
 
@@ -67,7 +69,8 @@ impl Sim {
             org.skew_ms = dice.below(3_600_000) as i64 - 1_800_000;
         }
         let (oracle, crash, log) = (Oracle::default(), None, Vec::new());
-        let mut sim = Self { world, model, oracle, dice, crash, log };
+        let done = BTreeMap::new();
+        let mut sim = Self { world, model, oracle, dice, crash, log, done };
         for newcomer in 1..orgs {
             let inviter = sim.dice.below(newcomer);
             sim.model.paired.insert((inviter, newcomer));
@@ -172,7 +175,7 @@ impl Sim {
 }
 
 /// The steps of a seed.
-fn steps(seed: u64, count: usize) -> Vec<Step> {
+pub fn steps(seed: u64, count: usize) -> Vec<Step> {
     let mut dice = Dice::new(seed ^ 0x5eed);
     let began: Vec<Step> = BEGIN.iter().map(|verb| Step::of(*verb, &mut dice)).collect();
     let rest = (0..count).map(|_| Step::random(&mut dice));
@@ -180,7 +183,7 @@ fn steps(seed: u64, count: usize) -> Vec<Step> {
 }
 
 /// Plays steps; the hash of everything sent, or what went wrong.
-fn play(seed: u64, most: usize, steps: &[Step]) -> Result<blake3::Hash, Failure> {
+pub fn play(seed: u64, most: usize, steps: &[Step]) -> Result<blake3::Hash, Failure> {
     let mut kept = None;
     let ended = catch_unwind(AssertUnwindSafe(|| {
         let sim = kept.insert(Sim::begin(seed, most)?);

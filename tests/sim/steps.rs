@@ -503,7 +503,11 @@ impl Sim {
     fn grant(&mut self, org: usize) -> Result<(), String> {
         let Some(share) = self.some_share(org) else { return Ok(()) };
         let (to, kind) = (self.other_org(org), self.some_kind());
-        let fields = self.some_fields(&shared_fields(kind));
+        let mut names = shared_fields(kind);
+        if self.dice.chance(8) {
+            names.extend(fields_of(kind).iter().map(|(name, _)| *name));
+        }
+        let fields = self.some_fields(&names);
         let scope = Scope::Fields { kind, fields, edit: self.dice.chance(45), keep: false };
         let selectable = matches!(kind, Kind::Event | Kind::Customer);
         let region = (selectable && self.dice.chance(25)).then(|| REGIONS[self.dice.below(2)]);
@@ -520,7 +524,10 @@ impl Sim {
             What::Contribute => contribution(),
             What::Fields { kind, fields, .. } => {
                 let names: Vec<&str> = fields.iter().map(String::as_str).collect();
-                let fields = self.some_fields(&names);
+                let mut fields = self.some_fields(&names);
+                if self.dice.chance(25) {
+                    fields = self.some_fields(&shared_fields(*kind));
+                }
                 Scope::Fields { kind: *kind, fields, edit: self.dice.chance(40), keep: false }
             }
         };
@@ -580,7 +587,11 @@ impl Sim {
         };
         let parent = parent.and_then(|p| self.model.grants.iter().position(|g| g.id == p));
         let region = if parent.is_some() { None } else { region };
-        self.model.grants.push(Grant { id, share, section, from: org, to, what, parent, region });
+        let grant = Grant { id, share, section, from: org, to, what, parent, depth, region };
+        if !self.model.narrower(&grant) {
+            return Err(format!("I1: org {org} passed on more than it holds: {grant:?}"));
+        }
+        self.model.grants.push(grant);
         self.log.push(format!("  = grant {}", self.model.grants.len() - 1));
         self.oracle.look_again();
         Ok(())
