@@ -5,7 +5,7 @@ use crate::mutation::{Law, without};
 use super::random::{Sim, play, steps};
 
 /// Seeds within which a broken rule must be noticed.
-const SEEDS: u64 = 400;
+const SEEDS: u64 = 120;
 
 const LAWS: [Law; 25] = [
     Law::Depth,

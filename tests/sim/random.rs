@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::vocabulary::Kind;
 use crate::world::{Crash, Dice, World};
 
 use super::check::Memory;
@@ -43,8 +44,8 @@ pub struct Sim {
     /// How the node that acts next dies.
     pub crash: Option<Crash>,
     pub log: Vec<String>,
-    /// How often each verb did something.
-    pub done: BTreeMap<&'static str, u64>,
+    /// The kinds of record in this world; few, so that they meet.
+    pub kinds: Vec<Kind>,
 }
 
 /// How a world ended.
@@ -69,8 +70,14 @@ impl Sim {
             org.skew_ms = dice.below(3_600_000) as i64 - 1_800_000;
         }
         let (oracle, crash, log) = (Oracle::default(), None, Vec::new());
-        let done = BTreeMap::new();
-        let mut sim = Self { world, model, oracle, dice, crash, log, done };
+        let kinds = match dice.below(6) {
+            0 => vec![Kind::Event],
+            1 => vec![Kind::Event, Kind::Customer],
+            2 | 3 => vec![Kind::Customer],
+            4 => vec![Kind::Customer, Kind::Customer, Kind::Participation],
+            _ => vec![Kind::Customer, Kind::Interaction, Kind::Followup],
+        };
+        let mut sim = Self { world, model, oracle, dice, crash, log, kinds };
         for newcomer in 1..orgs {
             let inviter = sim.dice.below(newcomer);
             sim.model.paired.insert((inviter, newcomer));
@@ -191,6 +198,9 @@ pub fn play(seed: u64, most: usize, steps: &[Step]) -> Result<blake3::Hash, Fail
         Ok(sim.world.trace.finalize())
     }));
     let log = kept.map(|sim| sim.log).unwrap_or_default();
+    if number("ENTENTE_SHOW", 0) > 0 {
+        println!("{}", log.join("\n"));
+    }
     match ended {
         Ok(Ok(hash)) => Ok(hash),
         Ok(Err(what)) => Err(Failure { what, log }),
