@@ -157,9 +157,9 @@ impl Columns {
         let customers = CUSTOMER_COLUMNS.iter().filter(|(name, always)| {
             *always || rows().filter_map(|row| row.customer.as_ref()).any(|of| has(of, name))
         });
-        let participations = PARTICIPATION_COLUMNS.iter().filter(|(name, always)| {
-            *always || rows().any(|row| has(&row.participation, name))
-        });
+        let participations = PARTICIPATION_COLUMNS
+            .iter()
+            .filter(|(name, always)| *always || rows().any(|row| has(&row.participation, name)));
         Self {
             customer: customers
                 .filter_map(|(name, _)| vocabulary::field(Kind::Customer, name))
@@ -371,13 +371,16 @@ mod tests {
 
     #[test]
     fn a_field_not_shared_has_a_padlock_and_an_empty_one_a_dash() {
-        let wang: &[_] = &[("name", Some("王芳")), ("org_name", Some("Cedar Mills")), ("phones", None)];
+        let wang: &[_] =
+            &[("name", Some("王芳")), ("org_name", Some("Cedar Mills")), ("phones", None)];
         let zhao: &[_] = &[("name", Some("赵敏"))];
         let staff = Some("Nora");
         let page = html(vec![row(Some(wang), None), row(Some(zhao), None), row(None, staff)], 1);
         assert!(page.contains("<strong>3</strong> from <bdi>Cedar</bdi>"), "{page}");
         assert!(page.contains(" · via <bdi>Bright</bdi>"));
-        let [org_name, phones, role, status] = &cells(&page, "王芳")[..] else { panic!("{page}") };
+        let [org_name, phones, role, status] = &cells(&page, "王芳")[..] else {
+            panic!("{page}")
+        };
         assert!(org_name.contains("Cedar Mills") && status.contains("Invited"));
         for dash in [phones, role] {
             assert!(dash.contains("nothing entered") && !dash.contains("#lock"), "{dash}");

@@ -62,9 +62,8 @@ async fn the_link_is_exchanged_for_a_cookie_that_opens_the_pages_and_not_the_api
 
 #[tokio::test]
 async fn two_nodes_of_one_machine_do_not_share_a_session() {
-    let name = |token: &str| {
-        super::door::session_name(&crate::http::access::Token::new(token.to_owned()))
-    };
+    let name =
+        |token: &str| super::door::session_name(&crate::http::access::Token::new(token.to_owned()));
     assert_ne!(name("one"), name("other"));
 }
 
