@@ -564,7 +564,7 @@ fn every_frame_is_encoded_as_written() {
         ("stored", Frame::Stored { log, height: 300 }),
         ("stop", Frame::Stop { log }),
         ("refused", Frame::Refused { code: "gate_unknown".into() }),
-        ("fork", Frame::Fork { proof: fork() }),
+        ("fork", Frame::Fork { proof: Box::new(fork()) }),
         ("gone", Frame::Gone { log }),
     ];
     let encoded: Vec<Json> = frames
