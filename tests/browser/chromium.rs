@@ -122,7 +122,10 @@ impl Browser {
         while child.try_wait().expect("a child").is_none() {
             if begun.elapsed() > DEADLINE {
                 child.kill().expect("a child");
-                panic!("the browser does not end: {}", fs::read_to_string(&log).unwrap_or_default());
+                panic!(
+                    "the browser does not end: {}",
+                    fs::read_to_string(&log).unwrap_or_default()
+                );
             }
             thread::sleep(Duration::from_millis(20));
         }

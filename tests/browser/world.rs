@@ -58,10 +58,8 @@ impl Company {
     }
 
     fn call(&self, method: &str, path: &str, body: Option<&Json>) -> Json {
-        let agent: ureq::Agent = ureq::config::Config::builder()
-            .http_status_as_error(false)
-            .build()
-            .into();
+        let agent: ureq::Agent =
+            ureq::config::Config::builder().http_status_as_error(false).build().into();
         let request = ureq::http::Request::builder()
             .method(method)
             .uri(format!("{}/api/v1{path}", self.http))
@@ -123,8 +121,7 @@ impl World {
             let directory = Directory::at(path.join(place));
             start::init(&directory, name).expect("a data directory");
             let listen = vec!["/ip4/127.0.0.1/tcp/0".to_owned()];
-            let flags =
-                Flags { listen, http: Some("127.0.0.1:0".to_owned()), ..Flags::default() };
+            let flags = Flags { listen, http: Some("127.0.0.1:0".to_owned()), ..Flags::default() };
             let config = Config::read(directory.path(), &flags, &|_| None).expect("settings");
             let token = directory.token_or_new().expect("a token");
             let node = runtime.block_on(Node::start(directory, &config)).expect("a node");
@@ -186,11 +183,17 @@ impl World {
             a.post("/events", &json!({ "text": other }));
         }
         a.post("/shares", &json!({"name": SHARE, "event": event["id"]}));
-        self.grant(a, json!({"partner": "Bright Agency", "kind": "event", "depth": 1, "fields":
+        self.grant(
+            a,
+            json!({"partner": "Bright Agency", "kind": "event", "depth": 1, "fields":
             ["title", "summary", "kind", "status", "starts_at", "ends_at", "timezone", "venue",
-             "language", "online_url", "audience_brief", "target_tags"]}));
-        self.grant(a, json!({"partner": "Bright Agency",
-            "contribute": ["customer", "participation"], "depth": 1}));
+             "language", "online_url", "audience_brief", "target_tags"]}),
+        );
+        self.grant(
+            a,
+            json!({"partner": "Bright Agency",
+            "contribute": ["customer", "participation"], "depth": 1}),
+        );
         until("Bright has the event", || self.bright.event().is_some());
     }
 
@@ -201,11 +204,17 @@ impl World {
 
     fn pass_it_on(&self) {
         let b = &self.bright;
-        self.grant(b, json!({"partner": "Cedar Consulting", "kind": "event",
+        self.grant(
+            b,
+            json!({"partner": "Cedar Consulting", "kind": "event",
             "section": "Aurora Motors", "fields":
-            ["title", "kind", "starts_at", "ends_at", "timezone", "audience_brief"]}));
-        self.grant(b, json!({"partner": "Cedar Consulting",
-            "contribute": ["customer", "participation"]}));
+            ["title", "kind", "starts_at", "ends_at", "timezone", "audience_brief"]}),
+        );
+        self.grant(
+            b,
+            json!({"partner": "Cedar Consulting",
+            "contribute": ["customer", "participation"]}),
+        );
         until("Cedar has the event", || self.cedar.event().is_some());
     }
 
@@ -278,9 +287,9 @@ impl World {
     fn welcome(&self) {
         until("Aurora has the staff", || self.aurora.roster().len() == 48);
         let rows = self.aurora.roster();
-        let invited =
-            rows.iter().filter(|row| row["contributed_by"]["name"] == "Cedar Consulting");
-        let statuses = ["attended", "attended", "registered", "registered", "confirmed", "declined"];
+        let invited = rows.iter().filter(|row| row["contributed_by"]["name"] == "Cedar Consulting");
+        let statuses =
+            ["attended", "attended", "registered", "registered", "confirmed", "declined"];
         for (row, status) in invited.zip(statuses.iter().cycle()).take(24) {
             let path = format!("/participations/{}", text(&row["participation"]));
             self.aurora.call("PATCH", &path, Some(&json!({"fields": {"status": status}})));

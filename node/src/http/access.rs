@@ -80,8 +80,7 @@ pub async fn with_token(
 
 /// The token that a request carries.
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) =
-        headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 

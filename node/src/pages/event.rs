@@ -181,13 +181,7 @@ fn internal(own: bool, field: &Field) -> bool {
     own && field.class == Class::S5
 }
 
-fn fact(
-    manner: Manner<'_>,
-    view: &RecordView,
-    name: &str,
-    label: &str,
-    internal: bool,
-) -> Markup {
+fn fact(manner: Manner<'_>, view: &RecordView, name: &str, label: &str, internal: bool) -> Markup {
     let words = manner.words;
     let state = value::state(view, name);
     let look = match (internal, state) {

@@ -129,10 +129,10 @@ fn read(replica: &Replica, heads: &Heads) -> Answer<Home> {
             view,
         });
     }
-    let partners = replica.partner_list().into_iter().map(|view| Beside {
-        through: view.met_through.first().map(name),
-        view,
-    });
+    let partners = replica
+        .partner_list()
+        .into_iter()
+        .map(|view| Beside { through: view.met_through.first().map(name), view });
     Ok(Home {
         company: replica.me().name.clone(),
         now: replica.now(),

@@ -60,6 +60,10 @@ pub fn groups(replica: &Replica, rows: Vec<RosterRow>) -> Vec<Group> {
     groups
 }
 
+fn label_of_name(words: &Words) -> &'static str {
+    vocabulary::field(Kind::Customer, "name").map_or("", |field| words.lang.label(field))
+}
+
 fn staff_name(row: &RosterRow) -> Option<&str> {
     value::text(&row.participation, "staff_name")
 }
@@ -157,9 +161,9 @@ impl Columns {
         let customers = CUSTOMER_COLUMNS.iter().filter(|(name, always)| {
             *always || rows().filter_map(|row| row.customer.as_ref()).any(|of| has(of, name))
         });
-        let participations = PARTICIPATION_COLUMNS.iter().filter(|(name, always)| {
-            *always || rows().any(|row| has(&row.participation, name))
-        });
+        let participations = PARTICIPATION_COLUMNS
+            .iter()
+            .filter(|(name, always)| *always || rows().any(|row| has(&row.participation, name)));
         Self {
             customer: customers
                 .filter_map(|(name, _)| vocabulary::field(Kind::Customer, name))
@@ -178,7 +182,6 @@ impl Columns {
 fn table(manner: Manner<'_>, groups: &[Group], page: usize) -> Markup {
     let words = manner.words;
     let columns = Columns::of(groups);
-    let name = vocabulary::field(Kind::Customer, "name").map(|field| words.lang.label(field));
     let mut before = 0;
     let (from, to) = (page * PAGE_ROWS, (page + 1) * PAGE_ROWS);
     html! {
@@ -186,7 +189,7 @@ fn table(manner: Manner<'_>, groups: &[Group], page: usize) -> Markup {
             caption { (words.roster_caption) }
             thead role="rowgroup" {
                 tr role="row" {
-                    th scope="col" role="columnheader" { (name.unwrap_or_default()) }
+                    th scope="col" role="columnheader" { (label_of_name(words)) }
                     @for field in columns.customer.iter().chain(&columns.participation) {
                         th scope="col" role="columnheader" { (words.lang.label(field)) }
                     }
@@ -253,7 +256,7 @@ fn row_of(manner: Manner<'_>, columns: &Columns, group: &Group, row: &RosterRow)
     let staff = staff_name(row);
     html! {
         tr role="row" {
-            th scope="row" role="rowheader" {
+            th scope="row" role="rowheader" data-label=(label_of_name(words)) {
                 @match staff {
                     Some(name) => { bdi { (name) } },
                     None => (person(manner, row, "name")),
@@ -269,7 +272,8 @@ fn row_of(manner: Manner<'_>, columns: &Columns, group: &Group, row: &RosterRow)
                 }
             }
             @for field in &columns.participation {
-                td role="cell" data-label=(words.lang.label(field)) {
+                td.short[field.name != "fit_reason"] role="cell"
+                    data-label=(words.lang.label(field)) {
                     @match value::state(&row.participation, field.name) {
                         State::Value(value) => {
                             @match (field.name, value::text(&row.participation, "status")) {
@@ -371,13 +375,16 @@ mod tests {
 
     #[test]
     fn a_field_not_shared_has_a_padlock_and_an_empty_one_a_dash() {
-        let wang: &[_] = &[("name", Some("王芳")), ("org_name", Some("Cedar Mills")), ("phones", None)];
+        let wang: &[_] =
+            &[("name", Some("王芳")), ("org_name", Some("Cedar Mills")), ("phones", None)];
         let zhao: &[_] = &[("name", Some("赵敏"))];
         let staff = Some("Nora");
         let page = html(vec![row(Some(wang), None), row(Some(zhao), None), row(None, staff)], 1);
         assert!(page.contains("<strong>3</strong> from <bdi>Cedar</bdi>"), "{page}");
         assert!(page.contains(" · via <bdi>Bright</bdi>"));
-        let [org_name, phones, role, status] = &cells(&page, "王芳")[..] else { panic!("{page}") };
+        let [org_name, phones, role, status] = &cells(&page, "王芳")[..] else {
+            panic!("{page}")
+        };
         assert!(org_name.contains("Cedar Mills") && status.contains("Invited"));
         for dash in [phones, role] {
             assert!(dash.contains("nothing entered") && !dash.contains("#lock"), "{dash}");

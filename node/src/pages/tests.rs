@@ -62,9 +62,8 @@ async fn the_link_is_exchanged_for_a_cookie_that_opens_the_pages_and_not_the_api
 
 #[tokio::test]
 async fn two_nodes_of_one_machine_do_not_share_a_session() {
-    let name = |token: &str| {
-        super::door::session_name(&crate::http::access::Token::new(token.to_owned()))
-    };
+    let name =
+        |token: &str| super::door::session_name(&crate::http::access::Token::new(token.to_owned()));
     assert_ne!(name("one"), name("other"));
 }
 
@@ -209,4 +208,19 @@ async fn what_is_not_there_is_said_on_a_page() {
     let (status, page) = page(&app, "/", "en").await;
     assert_eq!(status, StatusCode::OK);
     assert!(page.contains("No events yet.") && page.contains("entente partner invite"));
+}
+
+#[tokio::test]
+async fn five_hundred_people_are_one_page() {
+    let app = app().await;
+    let event = made(&app, "/api/v1/events", json!({"text": {"title": "Fair"}})).await;
+    let path = format!("/events/{}", event["id"].as_str().unwrap());
+    let staff: Vec<String> = (0..500).map(|n| format!("Helper {n:03}")).collect();
+    made(&app, &format!("/api/v1{path}/participations"), json!({ "staff": staff })).await;
+    let (status, page) = page(&app, &path, "en").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(page.matches("<th scope=\"row\"").count(), 500);
+    assert!(page.contains("Helper 000") && page.contains("Helper 499"));
+    assert!(page.contains("<strong>500</strong> from <bdi>Acme</bdi> (you)"));
+    assert!(page.len() < 1 << 20, "{} bytes", page.len());
 }

@@ -184,8 +184,7 @@ fn email(address: &str) -> Markup {
 fn phone(number: &str) -> Markup {
     let plain = |b: u8| b.is_ascii_digit() || b"+-() ".contains(&b);
     if number.bytes().all(plain) {
-        let digits: String =
-            number.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect();
+        let digits: String = number.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect();
         html! { a.phone href={ "tel:" (digits) } { bdi { (number) } } }
     } else {
         html! { bdi { (number) } }
