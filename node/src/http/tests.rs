@@ -63,7 +63,12 @@ fn request(method: Method, path: &str, body: Json) -> Request<Body> {
         .unwrap()
 }
 
-pub(crate) async fn ask(app: &Served, method: Method, path: &str, body: Json) -> (StatusCode, Json) {
+pub(crate) async fn ask(
+    app: &Served,
+    method: Method,
+    path: &str,
+    body: Json,
+) -> (StatusCode, Json) {
     let response = send(app, request(method, path, body)).await;
     let status = response.status();
     let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();

@@ -182,8 +182,6 @@ impl Columns {
 fn table(manner: Manner<'_>, groups: &[Group], page: usize) -> Markup {
     let words = manner.words;
     let columns = Columns::of(groups);
-    let mut before = 0;
-    let (from, to) = (page * PAGE_ROWS, (page + 1) * PAGE_ROWS);
     html! {
         table.people role="table" {
             caption { (words.roster_caption) }
@@ -195,11 +193,8 @@ fn table(manner: Manner<'_>, groups: &[Group], page: usize) -> Markup {
                     }
                 }
             }
-            @for (n, group) in groups.iter().enumerate() {
-                @let first = from.saturating_sub(before).min(group.rows.len());
-                @let last = to.saturating_sub(before).min(group.rows.len());
-                @let _ = before += group.rows.len();
-                @if first < last {
+            @for (n, group, rows) in on_page(groups, page) {
+                @if !rows.is_empty() {
                     tbody #{ "group-" (n) } role="rowgroup" {
                         tr.group role="row" {
                             th scope="rowgroup" role="rowheader" colspan=(columns.count()) {
@@ -208,7 +203,7 @@ fn table(manner: Manner<'_>, groups: &[Group], page: usize) -> Markup {
                                 (hidden(words, group))
                             }
                         }
-                        @for row in &group.rows[first..last] {
+                        @for row in rows {
                             (row_of(manner, &columns, group, row))
                         }
                     }
@@ -216,6 +211,18 @@ fn table(manner: Manner<'_>, groups: &[Group], page: usize) -> Markup {
             }
         }
     }
+}
+
+/// Each group with its number and those of its rows that stand on a page, from 0.
+fn on_page(groups: &[Group], page: usize) -> impl Iterator<Item = (usize, &Group, &[RosterRow])> {
+    let (from, to) = (page * PAGE_ROWS, (page + 1) * PAGE_ROWS);
+    let mut before = 0;
+    groups.iter().enumerate().map(move |(n, group)| {
+        let place = |at: usize| at.saturating_sub(before).min(group.rows.len());
+        let rows = &group.rows[place(from)..place(to)];
+        before += group.rows.len();
+        (n, group, rows)
+    })
 }
 
 /// The fields that this group's company keeps to itself, for those who want to know.
