@@ -14,6 +14,7 @@ use crate::id::{
 };
 use crate::ingest::{Draft, FacetRow};
 use crate::keys::{self, FacetKey};
+use crate::mutation::{Law, broken};
 use crate::plan::{self, Home, Open, Rule, Slot};
 use crate::refusal::Refusal;
 use crate::replica::Replica;
@@ -60,6 +61,19 @@ pub struct Held {
     pub org: Option<OrgId>,
     /// Why.
     pub reason: HeldBack,
+}
+
+/// Records whose moves become durable together while a plan is carried out.
+const MOVES_AT_ONCE: usize = 1024;
+
+/// First leaves to be written, by kind and home.
+type Entries = BTreeMap<CompartmentId, Vec<(RecordId, u32, Fields)>>;
+
+/// What a part of a plan writes.
+#[derive(Default)]
+struct Moving {
+    entries: BTreeMap<Kind, Entries>,
+    erased: BTreeMap<CompartmentId, Vec<RecordTurn>>,
 }
 
 /// What placing did.
@@ -232,6 +246,27 @@ impl Replica {
     ) -> Result<(Vec<Leaving>, Vec<Held>), Refusal> {
         self.check_open(share)?;
         self.publishing_grant(share, kind)?;
+        let audience = self.audience(share, kind);
+        let mut placed = Placed::default();
+        let mut shown = Vec::new();
+        for record in records {
+            let Some(row) = self.book_row(kind, record)? else {
+                return Err(Refusal::NotOwn { text: kind.id_text(record) });
+            };
+            if self.consents(share, kind, record, &row.fields, &audience, &mut placed)? {
+                shown.push(row.fields);
+            }
+        }
+        Ok((self.preview_new(share, kind, &shown)?, placed.held_back))
+    }
+
+    /// What records with these fields would let out, one entry a rule.
+    pub(crate) fn preview_new(
+        &self,
+        share: &ShareId,
+        kind: Kind,
+        records: &[Fields],
+    ) -> Result<Vec<Leaving>, Refusal> {
         let section = self.rules(share)?;
         let mut leaving: BTreeMap<GrantId, Leaving> = BTreeMap::new();
         for rule in section.rules.iter().filter(|rule| rule.kind == kind) {
@@ -239,22 +274,14 @@ impl Replica {
             let none = Leaving { org: rule.org, kind, fields, records: 0, held_back: 0 };
             leaving.insert(rule.grant, none);
         }
-        let audience = self.audience(share, kind);
-        let mut placed = Placed::default();
-        for record in records {
-            let Some(row) = self.book_row(kind, record)? else {
-                return Err(Refusal::NotOwn { text: kind.id_text(record) });
-            };
-            if !self.consents(share, kind, record, &row.fields, &audience, &mut placed)? {
-                continue;
-            }
-            for grant in self.reach(&section, share, kind, &row.fields)? {
+        for fields in records {
+            for grant in self.reach(&section, share, kind, fields)? {
                 if let Some(leaving) = leaving.get_mut(&grant) {
                     leaving.records += 1;
                 }
             }
         }
-        Ok((leaving.into_values().collect(), placed.held_back))
+        Ok(leaving.into_values().collect())
     }
 
     /// Orgs that rules of this section are for.
@@ -368,7 +395,7 @@ impl Replica {
     ) -> Result<bool, Refusal> {
         let Some(section) = self.sections.remove(share) else { return Ok(false) };
         let classes = section.classes.get(&kind).cloned().unwrap_or_default();
-        let mut entries: BTreeMap<CompartmentId, Vec<(RecordId, u32, Fields)>> = BTreeMap::new();
+        let mut entries = Entries::new();
         let mut known = true;
         let mut publications = Vec::new();
         'records: for record in records {
@@ -408,7 +435,7 @@ impl Replica {
         &mut self,
         share: &ShareId,
         kind: Kind,
-        entries: BTreeMap<CompartmentId, Vec<(RecordId, u32, Fields)>>,
+        entries: Entries,
     ) -> Result<(), Refusal> {
         for (home, records) in entries {
             let grant = self.writing_grant(share, kind, &home)?;
@@ -499,7 +526,7 @@ impl Replica {
         for share in self.shares_of(record)? {
             self.refresh(&share, kind, record)?;
         }
-        if kind == Kind::Customer {
+        if kind == Kind::Customer && !broken(Law::FollowCustomer) {
             self.follow_customer(record)?;
         }
         Ok(())
@@ -629,7 +656,9 @@ impl Replica {
                 erased.entry(*home).or_default().push(at);
             }
             removed += 1;
-            self.put(&keys::last_turn(share, record), codec::to_bytes(&publication.turn))?;
+            if !broken(Law::Turn) {
+                self.put(&keys::last_turn(share, record), codec::to_bytes(&publication.turn))?;
+            }
             self.remove(&keys::publication(share, record))?;
             self.remove(&keys::published(share, &publication.record))?;
             let mut shares = self.shares_of(record)?;
@@ -778,7 +807,7 @@ impl Replica {
                     continue;
                 }
                 for (revocation, ended) in self.grants.revocations(grant) {
-                    if !dossier.has_cut(&Cause::Revoke(revocation)) {
+                    if !dossier.has_cut(&Cause::Revoke(revocation)) && !broken(Law::CutOnRevoke) {
                         cuts.insert((*id, revocation), ended);
                     }
                 }
@@ -842,7 +871,9 @@ impl Replica {
         Ok(())
     }
 
-    /// Moves records; answers which compartments each new home takes over from.
+    /// Moves records; answers which compartments each new home takes over from. A plan for very
+    /// many records is made durable in parts, each complete in itself; whatever a crash leaves
+    /// undone is planned again when the node starts.
     fn carry_out(
         &mut self,
         share: &ShareId,
@@ -851,41 +882,56 @@ impl Replica {
         mut publications: BTreeMap<RecordId, Publication>,
     ) -> Result<BTreeMap<CompartmentId, BTreeSet<CompartmentId>>, Refusal> {
         let mut follows: BTreeMap<CompartmentId, BTreeSet<CompartmentId>> = BTreeMap::new();
-        let mut erased: BTreeMap<CompartmentId, Vec<RecordTurn>> = BTreeMap::new();
-        let mut entries: BTreeMap<Kind, BTreeMap<CompartmentId, Vec<(RecordId, u32, Fields)>>> =
-            BTreeMap::new();
-        for (record, way) in &plan.moves {
-            let Some(publication) = publications.get_mut(record) else { continue };
-            let kind = publication.kind;
-            let Some(row) = self.book_row(kind, record)? else { continue };
-            for old in &way.leave {
-                let turn = publication.homes.remove(old).unwrap_or_default();
-                if !plan.retire.contains(old) {
-                    let at = RecordTurn { record: publication.record, turn };
-                    erased.entry(*old).or_default().push(at);
+        let moves: Vec<(&RecordId, &plan::Move)> = plan.moves.iter().collect();
+        for moves in moves.chunks(MOVES_AT_ONCE) {
+            let mut part = Moving::default();
+            for (record, way) in moves {
+                let Some(publication) = publications.get_mut(record) else { continue };
+                self.move_one(share, section, plan, (record, way), publication, &mut part)?;
+                for home in publication.homes.keys() {
+                    follows.entry(*home).or_default().extend(way.leave.iter().copied());
                 }
             }
-            if !way.enter.is_empty() {
-                publication.turn += 1;
+            for (kind, entries) in part.entries {
+                self.write_first(share, kind, entries)?;
             }
-            for slot in &way.enter {
-                let Some(home) = section.homes.get(slot).copied() else { continue };
-                let fields = self.project_slot(share, slot, &row.fields)?;
-                let entry = (publication.record, publication.turn, fields);
-                entries.entry(kind).or_default().entry(home).or_default().push(entry);
-                publication.homes.insert(home, publication.turn);
-                follows.entry(home).or_default().extend(way.leave.iter().copied());
+            for (home, turns) in part.erased {
+                self.erase(&home, turns)?;
             }
-            let bytes = codec::to_bytes(publication);
-            self.put(&keys::publication(share, record), bytes)?;
-        }
-        for (kind, entries) in entries {
-            self.write_first(share, kind, entries)?;
-        }
-        for (home, turns) in erased {
-            self.erase(&home, turns)?;
+            self.relieve()?;
         }
         Ok(follows)
+    }
+
+    fn move_one(
+        &mut self,
+        share: &ShareId,
+        section: &Section,
+        plan: &plan::Plan,
+        (record, way): (&RecordId, &plan::Move),
+        publication: &mut Publication,
+        part: &mut Moving,
+    ) -> Result<(), Refusal> {
+        let kind = publication.kind;
+        let Some(row) = self.book_row(kind, record)? else { return Ok(()) };
+        for old in &way.leave {
+            let turn = publication.homes.remove(old).unwrap_or_default();
+            if !plan.retire.contains(old) {
+                let at = RecordTurn { record: publication.record, turn };
+                part.erased.entry(*old).or_default().push(at);
+            }
+        }
+        if !way.enter.is_empty() {
+            publication.turn += 1;
+        }
+        for slot in &way.enter {
+            let Some(home) = section.homes.get(slot).copied() else { continue };
+            let fields = self.project_slot(share, slot, &row.fields)?;
+            let entry = (publication.record, publication.turn, fields);
+            part.entries.entry(kind).or_default().entry(home).or_default().push(entry);
+            publication.homes.insert(home, publication.turn);
+        }
+        self.put(&keys::publication(share, record), codec::to_bytes(publication))
     }
 
     fn open_compartments(&self, share: &ShareId) -> Result<Vec<Open>, Refusal> {
