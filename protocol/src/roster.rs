@@ -107,7 +107,8 @@ impl Replica {
         staff: &Option<String>,
     ) -> Fields {
         let me = self.me.party.org;
-        let role = invitation.role.clone().or(staff.as_ref().map(|_| "staff".to_owned()));
+        let usual = if staff.is_some() { "staff" } else { "attendee" };
+        let role = invitation.role.clone().unwrap_or_else(|| usual.to_owned());
         let via = share.map(|share| {
             let via: Vec<String> =
                 self.chain_to(&share, &me).iter().map(OrgId::to_string).collect();
@@ -118,7 +119,7 @@ impl Replica {
             ("customer", customer.map(|id| Value::Str(Kind::Customer.id_text(&id)))),
             ("staff_name", staff.clone().map(Value::Str)),
             ("status", Some(Value::Str(invitation.status.clone()))),
-            ("role", role.map(Value::Str)),
+            ("role", Some(Value::Str(role))),
             ("contributed_by", Some(Value::Str(me.to_string()))),
             ("via", via),
         ];
