@@ -7,6 +7,8 @@
 //! the [`dossier`] and by what a [`change`] may do; [`view`] shows it.
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
+mod mutation;
+
 pub mod codec;
 pub mod id;
 pub mod sign;
@@ -25,6 +27,7 @@ pub mod change;
 pub mod facet;
 pub mod bundle;
 pub mod log;
+pub mod fork;
 
 pub mod keys;
 pub mod store;
@@ -54,3 +57,6 @@ mod world;
 #[cfg(test)]
 #[path = "../../tests/sim/mod.rs"]
 mod sim;
+#[cfg(test)]
+#[path = "../../tests/vectors.rs"]
+mod vectors;

@@ -8,16 +8,18 @@ use minicbor::{Decode, Encode};
 
 use crate::codec::{self, CodecError};
 use crate::dossier::{Access, Dossiers};
+use crate::fork::ForkProof;
 use crate::grant::Grants;
 use crate::id::{CompartmentId, LogId, Nonce, OrgId, PublicKey, RecordId, ShareId, StatementId};
 use crate::identity::{Authority, Directory};
 use crate::keys;
 use crate::log::LogState;
+use crate::mutation::{Law, broken};
 use crate::partner::Partner;
 use crate::refusal::Refusal;
 use crate::session::Session;
 use crate::sign::SigningKey;
-use crate::statement::{Body, Party, RecordTurn, Statement, StatementError};
+use crate::statement::{Body, Party, RecordTurn, Scope, Statement, StatementError};
 use crate::store::{Overlay, Store, for_each};
 use crate::time::{Hlc, Millis};
 use crate::vocabulary::{self, Kind};
@@ -138,6 +140,7 @@ pub struct Replica {
     pub(crate) grants: Grants,
     pub(crate) dossiers: Dossiers,
     pub(crate) logs: BTreeMap<LogId, LogState>,
+    pub(crate) forks: BTreeMap<LogId, ForkProof>,
     pub(crate) partners: BTreeMap<OrgId, Partner>,
     pub(crate) peers: BTreeMap<PublicKey, Peer>,
     /// What each peer's outbox holds already.
@@ -169,6 +172,8 @@ pub(crate) struct Dirty {
     pub erased: Vec<(CompartmentId, Vec<RecordTurn>)>,
     /// Compartments in which a cut changed what counts.
     pub recount: BTreeSet<CompartmentId>,
+    /// Somebody may read now what it could not before, or the other way round.
+    pub audiences: bool,
     /// Own sections whose rules changed.
     pub sections: BTreeSet<ShareId>,
     /// Logs that grew, with the compartment.
@@ -206,6 +211,7 @@ impl Replica {
             grants: Grants::default(),
             dossiers: Dossiers::default(),
             logs: BTreeMap::new(),
+            forks: BTreeMap::new(),
             partners: BTreeMap::new(),
             peers: BTreeMap::new(),
             outboxes: BTreeMap::new(),
@@ -257,6 +263,7 @@ impl Replica {
             Ok::<_, Refusal>(())
         })?;
         self.logs = logs;
+        self.load_forks()?;
         self.leaving = self
             .dossiers
             .iter()
@@ -327,7 +334,9 @@ impl Replica {
         if self.store.pending_len() > 0 {
             let clock = codec::to_bytes(&self.clock);
             self.put(keys::CLOCK, clock)?;
-            self.store.flush()?;
+            if !broken(Law::Durable) || self.sessions.is_empty() {
+                self.store.flush()?;
+            }
         }
         self.after_commit()?;
         for kind in std::mem::take(&mut self.dirty.kinds) {
@@ -361,6 +370,9 @@ impl Replica {
 
     /// Drops one retired compartment whose successors have been taken; false when none is left.
     fn drop_one_left(&mut self) -> Result<bool, Refusal> {
+        if broken(Law::Retired) {
+            return Ok(false);
+        }
         let ready = self.leaving.iter().find(|id| self.may_drop(id)).copied();
         let Some(id) = ready else { return Ok(false) };
         self.leaving.remove(&id);
@@ -379,11 +391,27 @@ impl Replica {
                 successor.admissions().all(|(grant, admission)| {
                     !admission.replaces.contains(id)
                         || self.grants.audience(grant) != Some(self.me.party.org)
+                        || successor.retired()
+                        || self.grants.in_force(grant, self.now).is_err()
                         || admission.from.iter().all(|mark| {
                             self.logs.get(&mark.log).is_some_and(|l| l.height >= mark.height)
                         })
                 })
             })
+    }
+
+    /// Makes what is written so far durable in the middle of long work, so that memory stays
+    /// bounded. Effects still wait for the commit.
+    pub(crate) fn relieve(&mut self) -> Result<(), Refusal> {
+        const PENDING_MAX: usize = 8 * 1024;
+        if self.store.pending_len() <= PENDING_MAX {
+            return Ok(());
+        }
+        // An erasure that was said is carried out in the same batch.
+        while let Some((compartment, records)) = self.dirty.erased.pop() {
+            self.redact(&compartment, &records)?;
+        }
+        Ok(self.store.flush()?)
     }
 
     /// The time of something said now.
@@ -446,19 +474,23 @@ impl Replica {
 
     fn index(&mut self, statement: Statement) {
         self.dirty.statements = true;
+        self.dirty.audiences = true;
         self.directory.insert(&statement);
         self.grants.insert(&statement);
         self.dossiers.insert(&statement, &self.directory);
         match statement.body() {
-            Body::Grant { share, section, .. } => {
-                if *section == self.me.party.org {
+            Body::Grant { share, section, scope, .. } => {
+                let contributes = matches!(scope, Scope::Contribute { .. });
+                if *section == self.me.party.org || contributes {
                     self.dirty.sections.insert(*share);
                 }
                 self.dirty.kinds.extend(Kind::ALL);
             }
             Body::Revoke { grant, .. } => {
+                let me = self.me.party.org;
+                let contributes = |scope: &Scope| matches!(scope, Scope::Contribute { .. });
                 if let Some(info) = self.grants.get(grant)
-                    && info.section == self.me.party.org
+                    && (info.section == me || contributes(&info.scope))
                 {
                     self.dirty.sections.insert(info.share);
                 }
@@ -492,15 +524,13 @@ impl Replica {
     }
 
     pub(crate) fn put(&mut self, key: &[u8], value: Vec<u8>) -> Result<(), Refusal> {
-        let mut batch = crate::store::Batch::default();
-        batch.put(key, value);
-        Ok(self.store.commit(batch)?)
+        self.store.write(key.to_vec(), Some(value));
+        Ok(())
     }
 
     pub(crate) fn remove(&mut self, key: &[u8]) -> Result<(), Refusal> {
-        let mut batch = crate::store::Batch::default();
-        batch.remove(key);
-        Ok(self.store.commit(batch)?)
+        self.store.write(key.to_vec(), None);
+        Ok(())
     }
 
     pub(crate) fn read<T: for<'b> Decode<'b, ()>>(&self, key: &[u8]) -> Result<Option<T>, Refusal> {

@@ -7,6 +7,7 @@ use crate::id::{OrgId, RecordId, ShareId};
 use crate::refusal::Refusal;
 use crate::replica::Replica;
 use crate::section::Held;
+use crate::sharing::Leaving;
 use crate::value::{Fields, Value};
 use crate::view::{ListQuery, RecordView};
 use crate::vocabulary::{Kind, canonical_json};
@@ -20,7 +21,7 @@ pub struct Invitation {
     pub staff: Vec<String>,
     /// `participation.status`.
     pub status: String,
-    /// `participation.role`.
+    /// `participation.role`; unless said, customers attend and staff are staff.
     pub role: Option<String>,
 }
 
@@ -97,6 +98,27 @@ impl Replica {
         Ok(invited)
     }
 
+    /// What adding them would let out, customers and participations; and what would be held back.
+    pub fn preview_participations(
+        &self,
+        event: &Address,
+        invitation: &Invitation,
+    ) -> Result<(Vec<Leaving>, Vec<Held>), Refusal> {
+        let Some(share) = self.share_of_event(event)? else { return Ok(Default::default()) };
+        let (mut leaving, held) =
+            self.preview_place(&share, Kind::Customer, &invitation.customers)?;
+        let customers = invitation.customers.iter().map(|id| (Some(*id), None));
+        let staff = invitation.staff.iter().map(|name| (None, Some(name.clone())));
+        let participations = customers
+            .chain(staff)
+            .map(|(customer, staff)| {
+                self.participation(event, Some(share), invitation, customer, &staff)
+            })
+            .collect::<Vec<Fields>>();
+        leaving.extend(self.preview_new(&share, Kind::Participation, &participations)?);
+        Ok((leaving, held))
+    }
+
     /// The fields of a participation to be.
     fn participation(
         &self,
@@ -153,7 +175,10 @@ impl Replica {
     }
 
     /// The ids under which an event is referred to, with the share in which each holds.
-    fn names_of(&self, event: &Address) -> Result<BTreeSet<(Option<ShareId>, String)>, Refusal> {
+    pub fn names_of(
+        &self,
+        event: &Address,
+    ) -> Result<BTreeSet<(Option<ShareId>, String)>, Refusal> {
         let mut ids = BTreeSet::from([(None, event.text())]);
         if let Address::Own { record, .. } = event {
             for share in self.shares_of(record)? {

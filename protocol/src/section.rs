@@ -9,9 +9,12 @@ use minicbor::{Decode, Encode};
 use crate::codec;
 use crate::consent::{self, HeldBack};
 use crate::facet::{self, Edit, Schema};
-use crate::id::{CompartmentId, GrantId, LogId, Nonce, OrgId, RecordId, ShareId, hash};
+use crate::id::{
+    CompartmentId, GrantId, LogId, Nonce, OrgId, RecordId, ShareId, StatementId, hash,
+};
 use crate::ingest::{Draft, FacetRow};
 use crate::keys::{self, FacetKey};
+use crate::mutation::{Law, broken};
 use crate::plan::{self, Home, Open, Rule, Slot};
 use crate::refusal::Refusal;
 use crate::replica::Replica;
@@ -60,6 +63,19 @@ pub struct Held {
     pub reason: HeldBack,
 }
 
+/// Records whose moves become durable together while a plan is carried out.
+const MOVES_AT_ONCE: usize = 1024;
+
+/// First leaves to be written, by kind and home.
+type Entries = BTreeMap<CompartmentId, Vec<(RecordId, u32, Fields)>>;
+
+/// What a part of a plan writes.
+#[derive(Default)]
+struct Moving {
+    entries: BTreeMap<Kind, Entries>,
+    erased: BTreeMap<CompartmentId, Vec<RecordTurn>>,
+}
+
 /// What placing did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Placed {
@@ -99,10 +115,22 @@ impl Replica {
         mine.map(|grant| Some(grant.id)).ok_or(Refusal::MayNotContribute { kind })
     }
 
-    /// Whether what is published of a kind still follows the book: the share runs, and this org
-    /// may contribute to it.
-    fn follows(&self, share: &ShareId, kind: Kind) -> bool {
-        self.check_open(share).is_ok() && self.publishing_grant(share, kind).is_ok()
+    /// The grant to publish under into a compartment: one that began after it is admitted first.
+    fn writing_grant(
+        &mut self,
+        share: &ShareId,
+        kind: Kind,
+        home: &CompartmentId,
+    ) -> Result<Option<GrantId>, Refusal> {
+        let grant = self.publishing_grant(share, kind)?;
+        let admitted = |id: &GrantId| {
+            let dossier = self.dossiers.get(home).map(|(_, dossier)| dossier);
+            dossier.is_some_and(|dossier| dossier.admissions().any(|(grant, _)| grant == id))
+        };
+        if let Some(id) = grant.filter(|id| !admitted(id)) {
+            self.admit(home, &id, &[], Vec::new())?;
+        }
+        Ok(grant)
     }
 
     /// A record's id in a share: two partners cannot link a record across shares by it.
@@ -151,7 +179,8 @@ impl Replica {
         }
         for record in &new {
             let id = self.share_record(share, record);
-            let publication = Publication { kind, record: id, turn: 0, homes: BTreeMap::new() };
+            let turn = self.read(&keys::last_turn(share, record))?.unwrap_or(0);
+            let publication = Publication { kind, record: id, turn, homes: BTreeMap::new() };
             self.put(&keys::publication(share, record), codec::to_bytes(&publication))?;
             self.put(&keys::published(share, &id), codec::to_bytes(record))?;
             let mut shares = self.shares_of(record)?;
@@ -217,6 +246,27 @@ impl Replica {
     ) -> Result<(Vec<Leaving>, Vec<Held>), Refusal> {
         self.check_open(share)?;
         self.publishing_grant(share, kind)?;
+        let audience = self.audience(share, kind);
+        let mut placed = Placed::default();
+        let mut shown = Vec::new();
+        for record in records {
+            let Some(row) = self.book_row(kind, record)? else {
+                return Err(Refusal::NotOwn { text: kind.id_text(record) });
+            };
+            if self.consents(share, kind, record, &row.fields, &audience, &mut placed)? {
+                shown.push(row.fields);
+            }
+        }
+        Ok((self.preview_new(share, kind, &shown)?, placed.held_back))
+    }
+
+    /// What records with these fields would let out, one entry a rule.
+    pub(crate) fn preview_new(
+        &self,
+        share: &ShareId,
+        kind: Kind,
+        records: &[Fields],
+    ) -> Result<Vec<Leaving>, Refusal> {
         let section = self.rules(share)?;
         let mut leaving: BTreeMap<GrantId, Leaving> = BTreeMap::new();
         for rule in section.rules.iter().filter(|rule| rule.kind == kind) {
@@ -224,22 +274,14 @@ impl Replica {
             let none = Leaving { org: rule.org, kind, fields, records: 0, held_back: 0 };
             leaving.insert(rule.grant, none);
         }
-        let audience = self.audience(share, kind);
-        let mut placed = Placed::default();
-        for record in records {
-            let Some(row) = self.book_row(kind, record)? else {
-                return Err(Refusal::NotOwn { text: kind.id_text(record) });
-            };
-            if !self.consents(share, kind, record, &row.fields, &audience, &mut placed)? {
-                continue;
-            }
-            for grant in self.reach(&section, share, kind, &row.fields)? {
+        for fields in records {
+            for grant in self.reach(&section, share, kind, fields)? {
                 if let Some(leaving) = leaving.get_mut(&grant) {
                     leaving.records += 1;
                 }
             }
         }
-        Ok((leaving.into_values().collect(), placed.held_back))
+        Ok(leaving.into_values().collect())
     }
 
     /// Orgs that rules of this section are for.
@@ -294,6 +336,9 @@ impl Replica {
             Kind::Participation | Kind::Interaction | Kind::Followup => {
                 let Some(Value::Str(text)) = fields.get("customer") else { return Ok(None) };
                 let Some((_, customer)) = Kind::parse_id(text) else { return Ok(None) };
+                if self.read::<u8>(&keys::tombstone(&customer))?.is_some() {
+                    return Ok(Some(Fields::new()));
+                }
                 Ok(self.book_row(Kind::Customer, &customer)?.map(|row| row.fields))
             }
         }
@@ -350,7 +395,7 @@ impl Replica {
     ) -> Result<bool, Refusal> {
         let Some(section) = self.sections.remove(share) else { return Ok(false) };
         let classes = section.classes.get(&kind).cloned().unwrap_or_default();
-        let mut entries: BTreeMap<CompartmentId, Vec<(RecordId, u32, Fields)>> = BTreeMap::new();
+        let mut entries = Entries::new();
         let mut known = true;
         let mut publications = Vec::new();
         'records: for record in records {
@@ -390,10 +435,10 @@ impl Replica {
         &mut self,
         share: &ShareId,
         kind: Kind,
-        entries: BTreeMap<CompartmentId, Vec<(RecordId, u32, Fields)>>,
+        entries: Entries,
     ) -> Result<(), Refusal> {
         for (home, records) in entries {
-            let grant = self.publishing_grant(share, kind)?;
+            let grant = self.writing_grant(share, kind, &home)?;
             let (log, _) = self.own_log(&home, grant)?;
             let Some((opening, _)) = self.dossiers.get(&home) else { continue };
             let schema = opening.schema.clone();
@@ -481,15 +526,15 @@ impl Replica {
         for share in self.shares_of(record)? {
             self.refresh(&share, kind, record)?;
         }
-        if kind == Kind::Customer {
+        if kind == Kind::Customer && !broken(Law::FollowCustomer) {
             self.follow_customer(record)?;
         }
         Ok(())
     }
 
     /// Consent is the customer's, but holds for what is recorded about it too.
-    fn follow_customer(&mut self, record: &RecordId) -> Result<(), Refusal> {
-        for share in self.shares_of(record)? {
+    pub(crate) fn follow_customer(&mut self, record: &RecordId) -> Result<(), Refusal> {
+        for share in self.grants.shares().copied().collect::<Vec<_>>() {
             let text = Kind::Customer.id_text(record);
             let mut about = Vec::new();
             for_each(&self.store, &keys::publications(&share), |key, bytes| {
@@ -515,17 +560,17 @@ impl Replica {
     /// Brings one placed record's facets up to date; a changed audience goes through the plan.
     fn refresh(&mut self, share: &ShareId, kind: Kind, record: &RecordId) -> Result<(), Refusal> {
         let Some(row) = self.book_row(kind, record)? else { return Ok(()) };
-        if !self.follows(share, kind) {
-            return Ok(());
-        }
         if !self.is_at_home(share, kind, record, &row.fields)? {
             self.reconcile(share)?;
         }
         let Some(publication) = self.publication(share, record)? else { return Ok(()) };
+        if self.publishing_grant(share, kind).is_err() {
+            return Ok(());
+        }
         for (home, turn) in publication.homes {
-            let Some((opening, dossier)) = self.dossiers.get(&home) else { continue };
-            let orgs: BTreeSet<OrgId> =
-                dossier.admissions().filter_map(|(grant, _)| self.grants.audience(grant)).collect();
+            let Some((opening, _)) = self.dossiers.get(&home) else { continue };
+            let admitted = self.rules_admitted(&home);
+            let orgs = admitted.iter().filter_map(|grant| self.grants.audience(grant)).collect();
             let names = opening.schema.fields().iter().map(|field| field.name.as_str());
             let fields = self.project(share, kind, names, &orgs, &row.fields)?;
             let key = FacetKey {
@@ -539,7 +584,7 @@ impl Replica {
             let Some(facet) = self.read::<FacetRow>(&key.bytes())? else { continue };
             let edits = difference(&facet.fields, &fields);
             if !edits.is_empty() {
-                let grant = self.publishing_grant(share, kind)?;
+                let grant = self.writing_grant(share, kind, &home)?;
                 self.edit_facet(&key, grant, &edits)?;
             }
         }
@@ -611,6 +656,9 @@ impl Replica {
                 erased.entry(*home).or_default().push(at);
             }
             removed += 1;
+            if !broken(Law::Turn) {
+                self.put(&keys::last_turn(share, record), codec::to_bytes(&publication.turn))?;
+            }
             self.remove(&keys::publication(share, record))?;
             self.remove(&keys::published(share, &publication.record))?;
             let mut shares = self.shares_of(record)?;
@@ -620,6 +668,7 @@ impl Replica {
         for (home, turns) in erased {
             self.erase(&home, turns)?;
         }
+        self.dirty.sections.insert(*share);
         Ok(removed)
     }
 
@@ -666,16 +715,11 @@ impl Replica {
 
     /// Plans a section anew and does what the plan says: opens, admits, moves, retires.
     pub(crate) fn reconcile(&mut self, share: &ShareId) -> Result<(), Refusal> {
-        let follows: BTreeSet<Kind> =
-            Kind::ALL.into_iter().filter(|kind| self.follows(share, *kind)).collect();
         let mut section = self.rules(share)?;
-        section.rules.retain(|rule| follows.contains(&rule.kind));
         let mut publications: BTreeMap<RecordId, Publication> = BTreeMap::new();
         for_each(&self.store, &keys::publications(share), |key, bytes| {
             let publication: Publication = codec::own(bytes)?;
-            if follows.contains(&publication.kind) {
-                publications.extend(record_of(key).map(|record| (record, publication)));
-            }
+            publications.extend(record_of(key).map(|record| (record, publication)));
             Ok::<_, Refusal>(())
         })?;
         let mut assigned = plan::Assigned::new();
@@ -687,10 +731,17 @@ impl Replica {
             assigned.insert(*record, publication.homes.keys().copied().collect());
             reached.insert(*record, (kind, reach));
         }
+        self.retreat(share, &mut publications, &mut reached)?;
+        let kept = |kind: Kind| self.publishing_grant(share, kind).is_ok();
         let mut open = self.open_compartments(share)?;
-        open.retain(|open| follows.contains(&open.kind));
+        open.retain(|open| kept(open.kind));
+        let ended = self.written_under_ended_rights(&open);
+        open.retain(|open| !ended.contains(&open.compartment));
+        section.rules.retain(|rule| kept(rule.kind));
+        assigned.retain(|record, _| reached.contains_key(record));
         let wanted = plan::wanted(&open, &section.rules, &assigned, &reached);
-        let plan = plan::plan(&open, &section.rules, &assigned, &wanted);
+        let mut plan = plan::plan(&open, &section.rules, &assigned, &wanted);
+        plan.retire.extend(ended);
         for kind in Kind::ALL {
             let classes = plan::classes(&section.rules, kind);
             section.classes.insert(kind, plan::settled(classes, &open, &assigned));
@@ -735,11 +786,94 @@ impl Replica {
             let cause = Cause::Retire(retire);
             self.say(Body::Cut { compartment: *id, cause, logs, number })?;
         }
+        self.cut_ended(share)?;
         self.sections.insert(*share, section);
         Ok(())
     }
 
-    /// Moves records; answers which compartments each new home takes over from.
+    /// Says how far the changes of an editor count whose grant has ended: as far as they are here.
+    fn cut_ended(&mut self, share: &ShareId) -> Result<(), Refusal> {
+        let me = self.me.party.org;
+        let mut cuts: BTreeMap<(CompartmentId, StatementId), GrantId> = BTreeMap::new();
+        for (id, opening, dossier) in self.dossiers.iter() {
+            if opening.share != Some(*share) || opening.section != me || dossier.retired() {
+                continue;
+            }
+            for (grant, _) in dossier.admissions() {
+                let edits = |g: &crate::grant::GrantInfo| {
+                    matches!(g.scope, Scope::Fields { edit: true, .. })
+                };
+                if !self.grants.get(grant).is_some_and(edits) {
+                    continue;
+                }
+                for (revocation, ended) in self.grants.revocations(grant) {
+                    if !dossier.has_cut(&Cause::Revoke(revocation)) && !broken(Law::CutOnRevoke) {
+                        cuts.insert((*id, revocation), ended);
+                    }
+                }
+            }
+        }
+        for ((compartment, revocation), ended) in cuts {
+            let mut logs = self.marks(&compartment);
+            logs.retain(|mark| {
+                let grant = self.logs.get(&mark.log).and_then(|log| log.grant);
+                let chain = grant.and_then(|grant| self.grants.chain(&grant).ok());
+                chain.is_some_and(|chain| chain.iter().any(|link| link.id == ended))
+            });
+            let number = self.next_number(&compartment);
+            self.say(Body::Cut { compartment, cause: Cause::Revoke(revocation), logs, number })?;
+        }
+        Ok(())
+    }
+
+    /// Compartments in which this org wrote under a right to contribute that was revoked. Partners
+    /// that knew of it first did not take everything, so the records go into new ones.
+    fn written_under_ended_rights(&self, open: &[Open]) -> BTreeSet<CompartmentId> {
+        let me = self.me.party.org;
+        let ended = |log: &&crate::log::LogState| {
+            log.author == me && log.grant.is_some_and(|grant| self.grants.revoked(&grant))
+        };
+        let all: BTreeSet<CompartmentId> =
+            self.logs.values().filter(ended).map(|log| log.compartment).collect();
+        open.iter().map(|open| open.compartment).filter(|id| all.contains(id)).collect()
+    }
+
+    /// Where the right to publish has ended nothing new is written, but what somebody must not see
+    /// any more is still taken out. The plan is made for the other kinds.
+    fn retreat(
+        &mut self,
+        share: &ShareId,
+        publications: &mut BTreeMap<RecordId, Publication>,
+        reached: &mut BTreeMap<RecordId, (Kind, BTreeSet<GrantId>)>,
+    ) -> Result<(), Refusal> {
+        let mut erased: BTreeMap<CompartmentId, Vec<RecordTurn>> = BTreeMap::new();
+        for (record, publication) in publications.iter_mut() {
+            if self.publishing_grant(share, publication.kind).is_ok() {
+                continue;
+            }
+            let Some((_, reach)) = reached.remove(record) else { continue };
+            let homes = publication.homes.clone();
+            for (home, turn) in
+                homes.iter().filter(|(h, _)| !self.rules_admitted(h).is_subset(&reach))
+            {
+                publication.homes.remove(home);
+                let at = RecordTurn { record: publication.record, turn: *turn };
+                erased.entry(*home).or_default().push(at);
+            }
+            if publication.homes != homes {
+                let bytes = codec::to_bytes(publication);
+                self.put(&keys::publication(share, record), bytes)?;
+            }
+        }
+        for (home, turns) in erased {
+            self.erase(&home, turns)?;
+        }
+        Ok(())
+    }
+
+    /// Moves records; answers which compartments each new home takes over from. A plan for very
+    /// many records is made durable in parts, each complete in itself; whatever a crash leaves
+    /// undone is planned again when the node starts.
     fn carry_out(
         &mut self,
         share: &ShareId,
@@ -748,41 +882,56 @@ impl Replica {
         mut publications: BTreeMap<RecordId, Publication>,
     ) -> Result<BTreeMap<CompartmentId, BTreeSet<CompartmentId>>, Refusal> {
         let mut follows: BTreeMap<CompartmentId, BTreeSet<CompartmentId>> = BTreeMap::new();
-        let mut erased: BTreeMap<CompartmentId, Vec<RecordTurn>> = BTreeMap::new();
-        let mut entries: BTreeMap<Kind, BTreeMap<CompartmentId, Vec<(RecordId, u32, Fields)>>> =
-            BTreeMap::new();
-        for (record, way) in &plan.moves {
-            let Some(publication) = publications.get_mut(record) else { continue };
-            let kind = publication.kind;
-            let Some(row) = self.book_row(kind, record)? else { continue };
-            for old in &way.leave {
-                let turn = publication.homes.remove(old).unwrap_or_default();
-                if !plan.retire.contains(old) {
-                    let at = RecordTurn { record: publication.record, turn };
-                    erased.entry(*old).or_default().push(at);
+        let moves: Vec<(&RecordId, &plan::Move)> = plan.moves.iter().collect();
+        for moves in moves.chunks(MOVES_AT_ONCE) {
+            let mut part = Moving::default();
+            for (record, way) in moves {
+                let Some(publication) = publications.get_mut(record) else { continue };
+                self.move_one(share, section, plan, (record, way), publication, &mut part)?;
+                for home in publication.homes.keys() {
+                    follows.entry(*home).or_default().extend(way.leave.iter().copied());
                 }
             }
-            if !way.enter.is_empty() {
-                publication.turn += 1;
+            for (kind, entries) in part.entries {
+                self.write_first(share, kind, entries)?;
             }
-            for slot in &way.enter {
-                let Some(home) = section.homes.get(slot).copied() else { continue };
-                let fields = self.project_slot(share, slot, &row.fields)?;
-                let entry = (publication.record, publication.turn, fields);
-                entries.entry(kind).or_default().entry(home).or_default().push(entry);
-                publication.homes.insert(home, publication.turn);
-                follows.entry(home).or_default().extend(way.leave.iter().copied());
+            for (home, turns) in part.erased {
+                self.erase(&home, turns)?;
             }
-            let bytes = codec::to_bytes(publication);
-            self.put(&keys::publication(share, record), bytes)?;
-        }
-        for (kind, entries) in entries {
-            self.write_first(share, kind, entries)?;
-        }
-        for (home, turns) in erased {
-            self.erase(&home, turns)?;
+            self.relieve()?;
         }
         Ok(follows)
+    }
+
+    fn move_one(
+        &mut self,
+        share: &ShareId,
+        section: &Section,
+        plan: &plan::Plan,
+        (record, way): (&RecordId, &plan::Move),
+        publication: &mut Publication,
+        part: &mut Moving,
+    ) -> Result<(), Refusal> {
+        let kind = publication.kind;
+        let Some(row) = self.book_row(kind, record)? else { return Ok(()) };
+        for old in &way.leave {
+            let turn = publication.homes.remove(old).unwrap_or_default();
+            if !plan.retire.contains(old) {
+                let at = RecordTurn { record: publication.record, turn };
+                part.erased.entry(*old).or_default().push(at);
+            }
+        }
+        if !way.enter.is_empty() {
+            publication.turn += 1;
+        }
+        for slot in &way.enter {
+            let Some(home) = section.homes.get(slot).copied() else { continue };
+            let fields = self.project_slot(share, slot, &row.fields)?;
+            let entry = (publication.record, publication.turn, fields);
+            part.entries.entry(kind).or_default().entry(home).or_default().push(entry);
+            publication.homes.insert(home, publication.turn);
+        }
+        self.put(&keys::publication(share, record), codec::to_bytes(publication))
     }
 
     fn open_compartments(&self, share: &ShareId) -> Result<Vec<Open>, Refusal> {

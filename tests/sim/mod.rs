@@ -1,3 +1,10 @@
 //! Simulation: whole orgs in one process, on a seed.
 
+mod check;
+mod model;
+mod mutations;
+mod oracle;
+mod random;
+mod settled;
+mod steps;
 mod story;
