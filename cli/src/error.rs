@@ -233,6 +233,9 @@ impl CliError {
                 | StartError::Engine(_)
                 | StartError::Dump(_) => None,
             },
+            CliError::Demo(DemoError::NotEmpty(_)) => {
+                Some("name a new directory, or leave --dir out".into())
+            }
             CliError::Answer(_)
             | CliError::Declined
             | CliError::TimedOut(_)

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::play::name_of;
-use crate::output::{EMPTY, value};
+use crate::output::{EMPTY, count, value};
 use crate::table::{Table, width};
 
 const LOCK: &str = "🔒";
@@ -49,7 +49,7 @@ pub fn text(rosters: &[Roster], columns: usize) -> String {
 }
 
 fn heading(roster: &Roster) -> String {
-    format!("What {} sees ({} rows)", roster.name, roster.rows.len())
+    format!("What {} sees ({})", roster.name, count(roster.rows.len() as u64, "row"))
 }
 
 fn bold(text: &str) -> String {
@@ -63,7 +63,9 @@ fn beside(rosters: &[Roster], blocks: &[Vec<String>], widths: &[usize]) -> Strin
     let line = headings.iter().zip(widths).map(|(one, wide)| bold(one) + &padded(one, *wide));
     text += line.collect::<Vec<_>>().join(BETWEEN).trim_end();
     text.push('\n');
-    let lines = blocks.iter().map(Vec::len).max().unwrap_or_default();
+    // Under the rows stands how many more there are, if anywhere.
+    let full = |block: &Vec<String>| block.iter().rposition(|line| !line.is_empty());
+    let lines = blocks.iter().filter_map(full).max().map_or(0, |last| last + 1);
     for at in 0..lines {
         let cells = blocks.iter().zip(widths).map(|(block, wide)| {
             let cell = block.get(at).map_or("", String::as_str);
@@ -183,9 +185,9 @@ mod tests {
         ];
         assert_eq!(
             text(&rosters, 200),
-            "What Acme sees (1 rows)          │  What Bright sees (1 rows)      │  What Cedar sees (0 rows)\n\
+            "What Acme sees (1 row)           │  What Bright sees (1 row)       │  What Cedar sees (0 rows)\n\
              NAME  COMPANY   PHONE  STATUS    │  NAME  COMPANY   PHONE  STATUS  │  NAME  COMPANY  PHONE  STATUS\n\
-             王芳  蓝港航运  –      attended  │  🔒    蓝港航运  🔒     🔒      │\n\n"
+             王芳  蓝港航运  –      attended  │  🔒    蓝港航运  🔒     🔒      │\n"
         );
         let narrow = text(&rosters, 60);
         assert!(
