@@ -140,6 +140,11 @@ pub fn published(share: &ShareId, record: &RecordId) -> Vec<u8> {
     key(b'V', &[&share.0, &record.0])
 }
 
+/// The latest turn of a record that was taken out of a share, by its book id.
+pub fn last_turn(share: &ShareId, record: &RecordId) -> Vec<u8> {
+    key(b'X', &[&share.0, &record.0])
+}
+
 /// The shares a book record is placed in.
 pub fn placements(record: &RecordId) -> Vec<u8> {
     key(b'W', &[&record.0])

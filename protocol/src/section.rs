@@ -151,7 +151,9 @@ impl Replica {
         }
         for record in &new {
             let id = self.share_record(share, record);
-            let publication = Publication { kind, record: id, turn: 0, homes: BTreeMap::new() };
+            // Its earlier turns were erased for ever, should it have been here before.
+            let turn = self.read(&keys::last_turn(share, record))?.unwrap_or_default();
+            let publication = Publication { kind, record: id, turn, homes: BTreeMap::new() };
             self.put(&keys::publication(share, record), codec::to_bytes(&publication))?;
             self.put(&keys::published(share, &id), codec::to_bytes(record))?;
             let mut shares = self.shares_of(record)?;
@@ -611,6 +613,7 @@ impl Replica {
                 erased.entry(*home).or_default().push(at);
             }
             removed += 1;
+            self.put(&keys::last_turn(share, record), codec::to_bytes(&publication.turn))?;
             self.remove(&keys::publication(share, record))?;
             self.remove(&keys::published(share, &publication.record))?;
             let mut shares = self.shares_of(record)?;
