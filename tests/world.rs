@@ -2,7 +2,7 @@
 //! order a seed decides. No clock, no thread: the same seed gives the same trace.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::book::Address;
 use crate::id::{OrgId, PublicKey, RecordId, ShareId, hash};
@@ -21,18 +21,56 @@ use crate::vocabulary::{self, Kind};
 
 /// A disk that outlives the replica that writes it.
 #[derive(Debug, Clone, Default)]
-pub struct Disk(pub Arc<Mutex<MemoryStore>>);
+pub struct Disk(Arc<Mutex<Platter>>);
+
+#[derive(Debug, Default)]
+struct Platter {
+    store: MemoryStore,
+    /// What was written since somebody last looked.
+    written: Vec<Vec<u8>>,
+}
+
+impl Disk {
+    fn platter(&self) -> MutexGuard<'_, Platter> {
+        self.0.lock().expect("one thread")
+    }
+
+    /// Everything written since this was last asked, overwritten values included.
+    pub fn written(&self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.platter().written)
+    }
+
+    /// Everything that is on it now, keys and values.
+    pub fn contents(&self) -> Vec<Entry> {
+        let entries = &self.platter().store.entries;
+        entries.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+}
 
 impl Store for Disk {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.0.lock().expect("one thread").get(key)
+        self.platter().store.get(key)
     }
     fn scan(&self, prefix: &[u8], after: &[u8], limit: usize) -> Result<Vec<Entry>, StoreError> {
-        self.0.lock().expect("one thread").scan(prefix, after, limit)
+        self.platter().store.scan(prefix, after, limit)
     }
     fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
-        self.0.lock().expect("one thread").commit(batch)
+        let mut platter = self.platter();
+        for (key, value) in &batch.writes {
+            platter.written.push(key.clone());
+            platter.written.extend(value.clone());
+        }
+        platter.store.commit(batch)
     }
+}
+
+/// Where a node dies while it does something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Crash {
+    /// Before the commit: nothing of it may be left.
+    BeforeFlush,
+    /// After the commit and before any effect was carried out: all of it is there, nobody heard.
+    BeforeEffects,
 }
 
 /// Random numbers from a seed: BLAKE3 in counter mode.
@@ -74,6 +112,8 @@ pub struct Org {
     /// Nodes it keeps dialling.
     pub dials: BTreeMap<PublicKey, Vec<String>>,
     pub paired: Vec<OrgId>,
+    /// How far its clock is ahead of the world's, in ms.
+    pub skew_ms: i64,
 }
 
 #[derive(Debug)]
@@ -95,6 +135,10 @@ pub struct World {
     pub trace: blake3::Hasher,
     /// Every frame that reached an org, for the oracle: since it last looked.
     pub frames: Vec<(usize, Vec<u8>)>,
+    /// Every frame that an org sent to another, likewise.
+    pub sent: Vec<(usize, usize, Vec<u8>)>,
+    /// Of 100 frames, how many arrive twice.
+    pub doubled_in_100: usize,
     pub refusals: Vec<(usize, &'static str)>,
 }
 
@@ -109,6 +153,8 @@ impl World {
             cut: Vec::new(),
             trace: blake3::Hasher::new(),
             frames: Vec::new(),
+            sent: Vec::new(),
+            doubled_in_100: 0,
             refusals: Vec::new(),
         };
         for name in names {
@@ -135,6 +181,7 @@ impl World {
             replica: None,
             dials: BTreeMap::new(),
             paired: Vec::new(),
+            skew_ms: 0,
         };
         self.orgs.push(org);
         self.start(self.orgs.len() - 1);
@@ -144,21 +191,37 @@ impl World {
         self.orgs[org].identity.party.org
     }
 
+    /// What an org's own clock says.
+    pub fn clock(&self, org: usize) -> Millis {
+        self.now.saturating_add_signed(self.orgs[org].skew_ms)
+    }
+
     /// Starts a node on its disk.
     pub fn start(&mut self, org: usize) {
+        self.open(org);
+        self.announce(org);
+    }
+
+    /// The first thing a node does once it is open.
+    pub fn announce(&mut self, org: usize) {
+        let address = format!("/sim/{org}");
+        self.act(org, |replica| replica.set_addresses(vec![address])).expect("addresses");
+    }
+
+    /// Opens a replica on its disk and lets it do nothing yet.
+    pub fn open(&mut self, org: usize) {
         let seed = self.dice.bytes();
+        let now = self.clock(org);
         let at = &self.orgs[org];
         let replica = Replica::open(
             at.identity.clone(),
             at.settings.clone(),
             Box::new(at.disk.clone()),
-            self.now,
+            now,
             seed,
         )
         .expect("a store that was written opens");
         self.orgs[org].replica = Some(replica);
-        let address = format!("/sim/{org}");
-        self.act(org, |replica| replica.set_addresses(vec![address])).expect("addresses");
     }
 
     /// Kills a node: what was not flushed is gone, and so are its connections.
@@ -190,13 +253,29 @@ impl World {
         org: usize,
         what: impl FnOnce(&mut Replica) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
-        let seed = self.dice.bytes();
+        let done = self.begin(org, what);
         let replica = self.orgs[org].replica.as_mut().expect("the node is up");
-        replica.begin(self.now, seed);
-        let done = what(replica);
         let effects = replica.commit().expect("memory does not fail");
         self.carry_out(org, effects);
         done
+    }
+
+    /// Does something at a node and commits nothing yet.
+    pub fn begin<T>(
+        &mut self,
+        org: usize,
+        what: impl FnOnce(&mut Replica) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let (seed, now) = (self.dice.bytes(), self.clock(org));
+        let replica = self.orgs[org].replica.as_mut().expect("the node is up");
+        replica.begin(now, seed);
+        what(replica)
+    }
+
+    /// Commits what was begun and carries out nothing of what it asks for.
+    pub fn commit_in_silence(&mut self, org: usize) {
+        let replica = self.orgs[org].replica.as_mut().expect("the node is up");
+        let _lost = replica.commit().expect("memory does not fail");
     }
 
     fn carry_out(&mut self, org: usize, effects: Vec<Effect>) {
@@ -206,6 +285,8 @@ impl World {
                     self.trace.update(&frame);
                     if let Some(link) = self.links.get_mut(&conn) {
                         let side = usize::from(link.dialer == org);
+                        let to = if link.dialer == org { link.listener } else { link.dialer };
+                        self.sent.push((org, to, frame.clone()));
                         link.queues[side].push_back(frame);
                     }
                 }
@@ -281,8 +362,20 @@ impl World {
         }
     }
 
+    /// Puts a frame on the line from one org to another, as if its node had sent it.
+    pub fn inject(&mut self, from: usize, to: usize, frame: Vec<u8>) {
+        let ends = |link: &Link| [(from, to), (to, from)].contains(&(link.dialer, link.listener));
+        let link = self.links.values_mut().find(|link| ends(link)).expect("they are connected");
+        link.queues[usize::from(link.dialer == from)].push_back(frame);
+    }
+
     /// Delivers one frame that is under way, chosen by the dice; false if there is none.
     pub fn deliver_one(&mut self) -> bool {
+        self.deliver(None)
+    }
+
+    /// Delivers one frame; the receiver may die over it.
+    pub fn deliver(&mut self, crash: Option<Crash>) -> bool {
         let ready: Vec<(Conn, usize)> = self
             .links
             .iter()
@@ -303,7 +396,20 @@ impl World {
         }
         self.now += 1;
         self.frames.push((to, frame.clone()));
-        self.act(to, |replica| replica.frame(conn, &frame)).expect("a frame never fails the node");
+        let times = 1 + usize::from(self.dice.chance(self.doubled_in_100));
+        for _ in 0..times {
+            let done = match crash {
+                None => self.act(to, |replica| replica.frame(conn, &frame)),
+                Some(_) => self.begin(to, |replica| replica.frame(conn, &frame)),
+            };
+            done.expect("a frame never fails the node");
+        }
+        if crash == Some(Crash::BeforeEffects) {
+            self.commit_in_silence(to);
+        }
+        if crash.is_some() {
+            self.kill(to);
+        }
         true
     }
 
@@ -379,10 +485,9 @@ impl World {
 
     /// Everything on an org's disk and in its frames that contains a token.
     pub fn holds(&self, org: usize, token: &str) -> bool {
-        let disk = self.orgs[org].disk.0.lock().expect("one thread");
         let token = token.as_bytes();
         let has = |bytes: &[u8]| bytes.windows(token.len()).any(|window| window == token);
-        disk.entries.iter().any(|(key, value)| has(key) || has(value))
+        self.orgs[org].disk.contents().iter().any(|(key, value)| has(key) || has(value))
     }
 }
 

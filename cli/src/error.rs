@@ -6,7 +6,9 @@ use std::io;
 use entente_node::api::problem::{ErrorKind, ProblemBody};
 use entente_node::config::ConfigError;
 use entente_node::directory::DirectoryError;
+use entente_node::http::access::BindError;
 use entente_node::start::{InitError, StartError};
+use entente_node::store::OpenError;
 use serde_json::{Value as Json, json};
 use thiserror::Error;
 
@@ -96,7 +98,13 @@ pub enum CliError {
     Init(#[from] InitError),
     /// `run` failed.
     #[error(transparent)]
-    Start(#[from] StartError),
+    Start(Box<StartError>),
+}
+
+impl From<StartError> for CliError {
+    fn from(error: StartError) -> Self {
+        CliError::Start(Box::new(error))
+    }
 }
 
 /// The exit code of a kind of error.
@@ -131,8 +139,18 @@ impl CliError {
             | CliError::Unwell { .. }
             | CliError::File { .. }
             | CliError::Directory(_)
-            | CliError::Init(_)
-            | CliError::Start(_) => ErrorKind::Unmet,
+            | CliError::Init(_) => ErrorKind::Unmet,
+            CliError::Start(error) => match **error {
+                StartError::Serve(_) | StartError::Engine(_) => ErrorKind::Fault,
+                StartError::NotInitialised(_)
+                | StartError::Directory(_)
+                | StartError::Store(_)
+                | StartError::Replica(_)
+                | StartError::Network(_)
+                | StartError::Bind(_)
+                | StartError::Listen(_)
+                | StartError::Dump(_) => ErrorKind::Unmet,
+            },
             CliError::AllHeldBack { .. } => ErrorKind::Refused,
             CliError::NotBuiltYet(_) => ErrorKind::NotBuilt,
             CliError::Answer(_) | CliError::Output(_) => ErrorKind::Fault,
@@ -144,7 +162,7 @@ impl CliError {
         match self {
             CliError::Node(problem) => &problem.code,
             CliError::Unreachable { .. } => "node_not_reachable",
-            CliError::NoOrg { .. } | CliError::Start(StartError::NotInitialised(_)) => "no_org",
+            CliError::NoOrg { .. } => "no_org",
             CliError::NoDirectory => "no_directory",
             CliError::Answer(_) | CliError::Output(_) => "fault",
             CliError::Usage { code, .. } => code,
@@ -157,14 +175,18 @@ impl CliError {
             CliError::File { .. } => "unreadable_file",
             CliError::Config(_) => "bad_settings",
             CliError::Directory(_) | CliError::Init(InitError::Directory(_)) => "bad_directory",
-            CliError::Start(StartError::Directory(_)) => "bad_directory",
             CliError::Init(InitError::Taken(_)) => "taken",
             CliError::Init(InitError::Name) => "no_name",
-            CliError::Start(StartError::Bind(_) | StartError::Network(_)) => "cannot_listen",
-            CliError::Start(StartError::Listen(_)) => "bad_address",
-            CliError::Start(StartError::Store(_)) => "store_not_open",
-            CliError::Start(StartError::Replica(refusal)) => refusal.code(),
-            CliError::Start(StartError::Serve(_) | StartError::Engine(_)) => "fault",
+            CliError::Start(error) => match &**error {
+                StartError::NotInitialised(_) => "no_org",
+                StartError::Directory(_) => "bad_directory",
+                StartError::Bind(_) | StartError::Network(_) => "cannot_listen",
+                StartError::Listen(_) => "bad_address",
+                StartError::Store(OpenError::Locked { .. }) => "running_already",
+                StartError::Store(_) | StartError::Dump(_) => "store_not_open",
+                StartError::Replica(refusal) => refusal.code(),
+                StartError::Serve(_) | StartError::Engine(_) => "fault",
+            },
         }
     }
 
@@ -174,10 +196,7 @@ impl CliError {
             CliError::Unreachable { data, .. } => {
                 Some(format!("start it: entente --data {} run", quoted(data)))
             }
-            CliError::NoOrg { data } | CliError::Start(StartError::NotInitialised(data)) => {
-                let data = quoted(data);
-                Some(format!("make one: entente --data {data} init --name \"Your company\""))
-            }
+            CliError::NoOrg { data } => Some(init_hint(data)),
             CliError::NoDirectory => Some("name one with --data DIR or ENTENTE_DATA".into()),
             CliError::Usage { hint, .. } => hint.clone(),
             CliError::NeedsYes => {
@@ -187,11 +206,24 @@ impl CliError {
             CliError::AllHeldBack { .. } => Some(
                 "note their consent: entente customer consent --where … give --purpose …".into(),
             ),
-            CliError::Start(StartError::Bind(entente_node::http::access::BindError::Open(_))) => {
-                Some(
-                    "use 127.0.0.1, or say --behind-proxy when a proxy with TLS is in front".into(),
-                )
-            }
+            CliError::Start(error) => match &**error {
+                StartError::NotInitialised(data) => Some(init_hint(data)),
+                StartError::Store(OpenError::Locked { .. }) => {
+                    Some("a node runs there already; stop it first".into())
+                }
+                StartError::Bind(BindError::Open(_)) => {
+                    Some("use 127.0.0.1, or --behind-proxy with a proxy that speaks TLS".into())
+                }
+                StartError::Directory(_)
+                | StartError::Store(_)
+                | StartError::Replica(_)
+                | StartError::Network(_)
+                | StartError::Bind(_)
+                | StartError::Serve(_)
+                | StartError::Listen(_)
+                | StartError::Engine(_)
+                | StartError::Dump(_) => None,
+            },
             CliError::Answer(_)
             | CliError::Declined
             | CliError::TimedOut(_)
@@ -200,8 +232,7 @@ impl CliError {
             | CliError::Output(_)
             | CliError::Config(_)
             | CliError::Directory(_)
-            | CliError::Init(_)
-            | CliError::Start(_) => None,
+            | CliError::Init(_) => None,
         }
     }
 
@@ -239,6 +270,10 @@ impl CliError {
 /// The document of an error.
 pub fn document(code: &str, message: &str, hint: Option<&str>) -> Json {
     json!({"error": {"code": code, "message": message, "hint": hint}})
+}
+
+fn init_hint(data: &str) -> String {
+    format!("make one: entente --data {} init --name \"Your company\"", quoted(data))
 }
 
 /// A path as a shell takes it.

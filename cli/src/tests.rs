@@ -141,7 +141,8 @@ fn a_node_that_is_down_is_another_error_than_no_company() {
     let down = place.call(&["status"]);
     assert_eq!(down.exit, 3);
     assert_eq!(place.call(&["doctor"]).exit, 0);
-    assert_eq!(place.call(&["store", "dump", "--json"]).json(), Json::Array(vec![]));
+    assert_eq!(place.call(&["store", "dump"]).exit, 0);
+    assert!(!place.call(&["store", "dump", "--json"]).json().as_array().unwrap().is_empty());
     assert!(down.err.contains("hint: start it: entente --data "), "{}", down.err);
 }
 
@@ -161,7 +162,7 @@ fn a_record_goes_the_whole_way_and_globals_stand_anywhere() {
     assert_eq!(list.as_array().unwrap().len(), 1);
     assert_eq!(place.call(&["event", "delete", &id]).exit, 0);
     let gone = place.call(&["event", "show", &id, "--json"]);
-    assert_eq!((gone.exit, &gone.json()["error"]["code"]), (1, &Json::from("unknown")));
+    assert_eq!((gone.exit, &gone.json()["error"]["code"]), (1, &Json::from("not_found")));
 }
 
 #[test]
@@ -190,7 +191,7 @@ fn a_file_is_imported_and_its_bad_rows_are_named() {
     let table = place.call(&["customer", "list"]).out;
     assert!(table.contains("王芳"), "{table}");
     let many = place.call(&["customer", "list", "--limit", "1"]);
-    assert!(many.err.contains("--cursor cus_"), "{}", many.err);
+    assert!(many.err.contains("--cursor "), "{}", many.err);
 }
 
 #[test]
@@ -199,7 +200,6 @@ fn what_is_not_built_yet_says_so_and_nothing_waits_for_an_answer() {
     for words in [
         &["share", "close", "S", "--yes"][..],
         &["share", "leave", "S", "--yes"],
-        &["share", "revoke", "S", "grt_1"],
         &["share", "matrix", "S"],
         &["share", "preview", "S", "--as", "bright"],
         &["share", "explain", "S", "bright", "customer.phones"],

@@ -14,7 +14,7 @@ use crate::api::node::{SettingLine, Source};
 /// The name of the file in the data directory.
 pub const FILE: &str = "entente.toml";
 /// The engines that can keep the data.
-pub const STORES: [&str; 2] = ["sled", "redb"];
+pub const STORES: [&str; 1] = ["sled"];
 const LOG_VARIABLE: &str = "RUST_LOG";
 
 /// Where partners reach a node that was told nothing else.
@@ -128,7 +128,7 @@ const HTTP_ROW: Row =
     row("http", "ENTENTE_HTTP", "--http", "an address with a port such as 127.0.0.1:7731");
 const PROXY_ROW: Row =
     row("behind_proxy", "ENTENTE_BEHIND_PROXY", "--behind-proxy", "true or false");
-const STORE_ROW: Row = row("store", "ENTENTE_STORE", "", "sled or redb");
+const STORE_ROW: Row = row("store", "ENTENTE_STORE", "", "sled");
 const REGION_ROW: Row = row("region", "ENTENTE_REGION", "", "a country of two letters such as CN");
 const LOG_ROW: Row = row("log", "ENTENTE_LOG", "-v", "a filter such as info or entente=debug");
 const CONSENT_ROW: Row = row("consent.required", "ENTENTE_CONSENT_REQUIRED", "", "true or false");

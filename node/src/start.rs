@@ -24,7 +24,7 @@ use crate::network::{
     EVENTS_CAPACITY, Limits, Network, NetworkConfig, NetworkError, NetworkEvent, NetworkHandle,
 };
 use crate::service::shown;
-use crate::store::{self, Engine, OpenError};
+use crate::store::{self, DumpError, Engine, OpenError};
 
 /// How long a node's certificate is good for, in ms.
 const CERTIFICATE_MS: u64 = 2 * 365 * 24 * 3600 * 1000;
@@ -72,11 +72,14 @@ pub enum StartError {
     #[error("the API failed")]
     Serve(#[from] io::Error),
     /// An address to listen on cannot be read.
-    #[error("`{0}` is not an address to listen on, such as /ip4/0.0.0.0/tcp/4477")]
+    #[error("`{0}` is not an address to listen on, such as /ip4/0.0.0.0/tcp/7730")]
     Listen(String),
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineFault),
+    /// The store cannot be dumped.
+    #[error(transparent)]
+    Dump(#[from] DumpError),
 }
 
 /// Makes an org and its first node in an empty directory.
@@ -224,8 +227,11 @@ pub fn dump(directory: &Directory, mut out: &mut dyn Write) -> Result<(), StartE
     if !directory.is_initialised() {
         return Err(StartError::NotInitialised(directory.path().display().to_string()));
     }
-    let reader = store::inspect(&directory.store(), Engine::default())?;
-    store::dump(&reader, &mut out).map_err(io::Error::other)?;
+    // A node that never ran has no store yet.
+    if directory.store().exists() {
+        let reader = store::inspect(&directory.store(), Engine::default())?;
+        store::dump(&reader, &mut out)?;
+    }
     Ok(())
 }
 

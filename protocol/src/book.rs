@@ -218,6 +218,10 @@ impl Replica {
                     what: format!("{}.{}", kind.name(), edit.field()),
                 });
             };
+            if self.dossiers.get(&key.compartment).is_some_and(|(_, d)| d.retired()) {
+                let what = format!("{}.{}", kind.name(), edit.field());
+                return Err(Refusal::Moving { what });
+            }
             work.entry(key).or_default().push(edit);
         }
         for (key, edits) in work {
@@ -261,7 +265,7 @@ impl Replica {
         for share in self.shares_of(record)? {
             self.withdraw(&share, &[*record])?;
         }
-        self.put(&keys::tombstone(record), vec![1])?;
+        self.put(&keys::tombstone(record), codec::to_bytes(&1u8))?;
         self.remove(&key.bytes())?;
         for at in row.leaves {
             let mut bundle = self.bundle(&at.log, at.seq)?;
@@ -271,6 +275,9 @@ impl Replica {
             }
         }
         self.dirty.kinds.insert(*kind);
+        if *kind == Kind::Customer {
+            self.follow_customer(record)?;
+        }
         Ok(())
     }
 
@@ -285,6 +292,10 @@ impl Replica {
         let Some(record) = self.read::<RecordId>(&keys::published(&key.share, &key.record))? else {
             return Ok(());
         };
+        // What the book does not take, the publisher's next change puts right for all readers.
+        if before != after {
+            self.dirty.records.insert((key.kind, record));
+        }
         let mut edits = Vec::new();
         let names: std::collections::BTreeSet<&String> =
             before.keys().chain(after.keys()).collect();
@@ -301,7 +312,6 @@ impl Replica {
         }
         if !edits.is_empty() {
             self.edit_book(key.kind, &record, &edits, Some(by))?;
-            self.dirty.records.insert((key.kind, record));
         }
         Ok(())
     }

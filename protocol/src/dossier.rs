@@ -206,6 +206,12 @@ impl Dossier {
         .unwrap_or(u64::MAX)
     }
 
+    /// Whether the publisher has cut for this cause.
+    pub fn has_cut(&self, cause: &Cause) -> bool {
+        let section = self.section();
+        self.cuts.values().any(|cut| Some(cut.author) == section && cut.cause == *cause)
+    }
+
     /// Statements that name this compartment.
     pub fn statements(&self) -> impl Iterator<Item = &StatementId> {
         self.numbers.keys()

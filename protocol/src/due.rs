@@ -35,11 +35,6 @@ impl Replica {
                 continue;
             }
             self.add_chain(&mut due, &chain);
-            for link in &chain {
-                for (revocation, _) in self.grants.revocations(&link.id) {
-                    due.add(revocation);
-                }
-            }
         }
         let shared = |opening: &crate::dossier::Opening| opening.share.is_some();
         for (id, opening, _) in self.dossiers.iter().filter(|(_, opening, _)| shared(opening)) {
@@ -111,12 +106,17 @@ impl Replica {
         }
         for link in chain {
             due.add(link.id.into());
+            for (revocation, _) in self.grants.revocations(&link.id) {
+                due.add(revocation);
+            }
         }
     }
 
     /// What decides what counts in a compartment, and what shows this reader its own admission.
+    /// Whose right has ended hears only what ends things: not who came after it.
     fn add_dossier(&self, due: &mut Due, id: &crate::id::CompartmentId, org: &OrgId) {
         let Some((opening, dossier)) = self.dossiers.get(id) else { return };
+        let reads = self.access().may_serve(org, id, self.now);
         self.add_org(due, &opening.section);
         if let Some(share) = opening.share {
             if let Some(opener) = self.grants.opener(&share) {
@@ -125,7 +125,7 @@ impl Replica {
             due.add(share.into());
         }
         due.add((*id).into());
-        for (grant, admission) in dossier.admissions() {
+        for (grant, admission) in dossier.admissions().filter(|_| reads) {
             let Ok(chain) = self.grants.chain(grant) else { continue };
             let writes = chain.last().is_some_and(|last| match &last.scope {
                 Scope::Fields { edit, .. } => *edit,

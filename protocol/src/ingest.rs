@@ -12,7 +12,7 @@ use crate::keys::{self, FacetKey};
 use crate::log::LogState;
 use crate::refusal::Refusal;
 use crate::replica::Replica;
-use crate::statement::{Nonce32, RecordTurn};
+use crate::statement::{Body, Cause, Nonce32, RecordTurn};
 use crate::store::{Store, for_each};
 use crate::time::Hlc;
 use crate::value::Fields;
@@ -64,7 +64,6 @@ pub struct LeafRef {
 /// A bundle that may be applied now. Only [`Replica::authorise`] makes one.
 #[derive(Debug)]
 pub struct Authorised {
-    verified: Verified,
     opening: Opening,
     state: LogState,
 }
@@ -72,8 +71,10 @@ pub struct Authorised {
 /// Why a bundle is not applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hold {
-    /// Already here.
+    /// Its place in the log is taken: by itself, or by a fork of it.
     Known,
+    /// It follows another bundle than the one held before its place.
+    Predecessor,
     /// Something that would decide is not here yet; ask again later.
     Waiting(&'static str),
     /// It will never be taken, for this reason.
@@ -92,7 +93,7 @@ impl Replica {
     /// Step 3: may this author write this here, and does it continue its log?
     pub(crate) fn authorise(
         &self,
-        verified: Verified,
+        verified: &Verified,
         from: Option<&OrgId>,
     ) -> Result<Authorised, Hold> {
         let header = verified.header();
@@ -126,7 +127,7 @@ impl Replica {
             return Err(Hold::Waiting("gap"));
         }
         if !state.continues(header) {
-            return Err(Hold::Refused("predecessor"));
+            return Err(Hold::Predecessor);
         }
         let uncovered = |leaf: &Leaf| {
             let (record, turn) = leaf.place();
@@ -135,23 +136,23 @@ impl Replica {
         if verified.bundle().leaves.iter().any(uncovered) {
             return Err(Hold::Waiting("erasure_unknown"));
         }
-        Ok(Authorised { opening: opening.clone(), state, verified })
+        Ok(Authorised { opening: opening.clone(), state })
     }
 
     /// How many bundles of the log that `header` belongs to count.
     fn counted(&self, log: &LogId, header: &Header) -> u64 {
         let Some((_, dossier)) = self.dossiers.get(&header.compartment) else { return 0 };
-        dossier.counted(log, &|cause| self.falls_under(cause, &header.node, header.grant.as_ref()))
+        let under = |cause: &Cause| self.falls_under(cause, &header.node, header.grant.as_ref());
+        dossier.counted(log, &under).min(self.unforked(log))
     }
 
     /// Whether a log written by `node` under `grant` falls under a cause of a cut.
     fn falls_under(
         &self,
-        cause: &crate::statement::Cause,
+        cause: &Cause,
         node: &crate::id::PublicKey,
         grant: Option<&GrantId>,
     ) -> bool {
-        use crate::statement::{Body, Cause};
         match cause {
             Cause::Revoke(id) => {
                 let Some(Body::Revoke { grant: ended, .. }) =
@@ -174,15 +175,17 @@ impl Replica {
     /// How many bundles of a held log count.
     pub(crate) fn counted_height(&self, log: &LogId, state: &LogState) -> u64 {
         let Some((_, dossier)) = self.dossiers.get(&state.compartment) else { return 0 };
-        let under = |cause: &crate::statement::Cause| {
-            self.falls_under(cause, &state.node, state.grant.as_ref())
-        };
-        dossier.counted(log, &under).min(state.height)
+        let under = |cause: &Cause| self.falls_under(cause, &state.node, state.grant.as_ref());
+        dossier.counted(log, &under).min(self.unforked(log)).min(state.height)
     }
 
     /// Steps 4 and 5: judges each leaf, applies those that stand, and persists all with the height.
-    pub(crate) fn apply(&mut self, authorised: Authorised) -> Result<(), Refusal> {
-        let Authorised { verified, opening, mut state } = authorised;
+    pub(crate) fn apply(
+        &mut self,
+        verified: Verified,
+        authorised: Authorised,
+    ) -> Result<(), Refusal> {
+        let Authorised { opening, mut state } = authorised;
         let (log, id) = (verified.log(), verified.id());
         let mut bundle = verified.into_bundle();
         let compartment = bundle.header.compartment;
@@ -254,14 +257,7 @@ impl Replica {
             (None, known) => {
                 let mut leaves = known.as_ref().map_or_else(Vec::new, |row| row.leaves.clone());
                 leaves.push(at);
-                let mut row = self.evaluate(opening, &leaves)?;
-                let was = known.as_ref().map(|row| &row.fields);
-                if was != Some(&row.fields) {
-                    row.at = row.at.max(header.at);
-                    row.by = header.author;
-                } else if let Some(known) = &known {
-                    (row.at, row.by) = (known.at, known.by);
-                }
+                let row = self.evaluate(opening, &leaves)?;
                 if opening.section == self.me.party.org
                     && opening.share.is_some()
                     && header.author != self.me.party.org
@@ -276,15 +272,22 @@ impl Replica {
     }
 
     /// A facet from its leaves: only those that count.
-    fn evaluate(&self, opening: &Opening, leaves: &[LeafRef]) -> Result<FacetRow, Refusal> {
+    pub(crate) fn evaluate(&self, opening: &Opening, leaves: &[LeafRef]) -> Result<FacetRow, Refusal> {
         let facet = self.facet(opening, leaves)?;
-        let by = opening.section;
+        // The latest of the changes that stand, so that it never matters in which order they came.
+        let mut last = (Hlc::default(), opening.section);
+        for (place, standing) in facet.standings() {
+            if standing == facet::Standing::Active {
+                let header = self.bundle(&place.log, place.position.0)?.header;
+                last = last.max((header.at, header.author));
+            }
+        }
         Ok(FacetRow {
             fields: facet.values(),
             leaves: leaves.to_vec(),
             active: facet.active_len() as u32,
-            at: Hlc::default(),
-            by,
+            at: last.0,
+            by: last.1,
             conflicts: facet.conflicts().into_keys().collect(),
         })
     }
@@ -355,8 +358,8 @@ impl Replica {
             }
             let verified = Verified::write(header, leaves, &self.me.node);
             debug_assert_eq!(verified.log(), log);
-            match self.authorise(verified, None) {
-                Ok(authorised) => self.apply(authorised)?,
+            match self.authorise(&verified, None) {
+                Ok(authorised) => self.apply(verified, authorised)?,
                 Err(_) => return Err(Refusal::Damaged("an own log does not continue")),
             }
         }
@@ -374,7 +377,9 @@ impl Replica {
             let log = LogId::of(&self.me.node.public(), compartment, &epoch);
             match self.logs.get(&log) {
                 Some(state)
-                    if state.grant == grant && self.counted_height(&log, state) == state.height =>
+                    if state.grant == grant
+                        && !self.forks.contains_key(&log)
+                        && self.counted_height(&log, state) == state.height =>
                 {
                     return Ok((log, state.clone()));
                 }
@@ -458,8 +463,7 @@ impl Replica {
         for key in self.facet_keys(compartment, &opening)? {
             let bytes = key.bytes();
             let Some(known) = self.read::<FacetRow>(&bytes)? else { continue };
-            let mut row = self.evaluate(&opening, &known.leaves)?;
-            (row.at, row.by) = (known.at, known.by);
+            let row = self.evaluate(&opening, &known.leaves)?;
             self.put(&bytes, codec::to_bytes(&row))?;
         }
         Ok(())
@@ -491,6 +495,12 @@ impl Replica {
             self.remove(&keys::log(&log))?;
             self.logs.remove(&log);
             self.dirty.logs.insert((*compartment, log));
+        }
+        for session in self.sessions.values_mut() {
+            session.offers.retain(|_, offer| offer.height.compartment != *compartment);
+        }
+        for conn in self.sessions.keys().copied().collect::<Vec<_>>() {
+            self.conclude(conn)?;
         }
         self.remove(&keys::own_epoch(compartment))
     }

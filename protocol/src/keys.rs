@@ -37,6 +37,13 @@ pub fn log(id: &LogId) -> Vec<u8> {
 /// All logs.
 pub const LOGS: &[u8] = b"L";
 
+/// The proof that a log was forked.
+pub fn fork(id: &LogId) -> Vec<u8> {
+    key(b'K', &[&id.0])
+}
+/// All fork proofs.
+pub const FORKS: &[u8] = b"K";
+
 /// One bundle of a log.
 pub fn bundle(log: &LogId, seq: u64) -> Vec<u8> {
     key(b'B', &[&log.0, &seq.to_be_bytes()])
@@ -135,14 +142,13 @@ pub fn publication(share: &ShareId, record: &RecordId) -> Vec<u8> {
 pub fn publications(share: &ShareId) -> Vec<u8> {
     key(b'U', &[&share.0])
 }
+/// The last turn a record had in a share before it was withdrawn.
+pub fn last_turn(share: &ShareId, record: &RecordId) -> Vec<u8> {
+    key(b'X', &[&share.0, &record.0])
+}
 /// From a record's id in a share back to its book id.
 pub fn published(share: &ShareId, record: &RecordId) -> Vec<u8> {
     key(b'V', &[&share.0, &record.0])
-}
-
-/// The latest turn of a record that was taken out of a share, by its book id.
-pub fn last_turn(share: &ShareId, record: &RecordId) -> Vec<u8> {
-    key(b'X', &[&share.0, &record.0])
 }
 
 /// The shares a book record is placed in.

@@ -25,6 +25,7 @@ pub mod change;
 pub mod facet;
 pub mod bundle;
 pub mod log;
+pub mod fork;
 
 pub mod keys;
 pub mod store;

@@ -2,6 +2,7 @@
 
 use minicbor::{Decode, Encode};
 
+use crate::fork::ForkProof;
 use crate::id::{CompartmentId, LogId, Nonce, OrgId, PublicKey, ShareId};
 use crate::statement::Nonce32;
 
@@ -207,6 +208,20 @@ pub enum Frame {
     /// No more bundles of this log, please.
     #[n(14)]
     Stop {
+        /// The log.
+        #[n(0)]
+        log: LogId,
+    },
+    /// Proof that a log was forked.
+    #[n(16)]
+    Fork {
+        /// The two headers.
+        #[n(0)]
+        proof: ForkProof,
+    },
+    /// This log cannot be had from the sender any more.
+    #[n(17)]
+    Gone {
         /// The log.
         #[n(0)]
         log: LogId,

@@ -54,6 +54,12 @@ pub enum Refusal {
         /// What.
         what: String,
     },
+    /// Its owner has ended the compartment and the next one is not here yet.
+    #[error("{what} is being moved by its owner")]
+    Moving {
+        /// What.
+        what: String,
+    },
     /// Fields that never leave.
     #[error("`{field}` of {kind} is internal and never leaves this node")]
     Internal {
@@ -136,6 +142,7 @@ impl Refusal {
             Refusal::Value(_) => "bad_value",
             Refusal::Chain(error) => error.code(),
             Refusal::NotAllowed { .. } => "not_allowed",
+            Refusal::Moving { .. } => "moving",
             Refusal::Internal { .. } => "internal_field",
             Refusal::NotOwn { .. } => "not_own",
             Refusal::MayNotContribute { .. } => "may_not_contribute",
@@ -161,6 +168,7 @@ impl Refusal {
             | Refusal::Internal { .. }
             | Refusal::MayNotContribute { .. } => RefusalClass::Permission,
             Refusal::ForeignStore
+            | Refusal::Moving { .. }
             | Refusal::Ambiguous { .. }
             | Refusal::NotOwn { .. }
             | Refusal::ShareEnded
@@ -189,6 +197,7 @@ impl Refusal {
             Refusal::MayNotContribute { .. } => {
                 Some("ask the share's opener, or whoever brought you in, for `--contribute`")
             }
+            Refusal::Moving { .. } => Some("try again when everything has been received"),
             Refusal::Invite { .. } => {
                 Some("ask your partner for a new line: `entente partner invite`")
             }

@@ -8,6 +8,7 @@ use minicbor::{Decode, Encode};
 
 use crate::codec::{self, CodecError};
 use crate::dossier::{Access, Dossiers};
+use crate::fork::ForkProof;
 use crate::grant::Grants;
 use crate::id::{CompartmentId, LogId, Nonce, OrgId, PublicKey, RecordId, ShareId, StatementId};
 use crate::identity::{Authority, Directory};
@@ -17,7 +18,7 @@ use crate::partner::Partner;
 use crate::refusal::Refusal;
 use crate::session::Session;
 use crate::sign::SigningKey;
-use crate::statement::{Body, Party, RecordTurn, Statement, StatementError};
+use crate::statement::{Body, Party, RecordTurn, Scope, Statement, StatementError};
 use crate::store::{Overlay, Store, for_each};
 use crate::time::{Hlc, Millis};
 use crate::vocabulary::{self, Kind};
@@ -138,6 +139,7 @@ pub struct Replica {
     pub(crate) grants: Grants,
     pub(crate) dossiers: Dossiers,
     pub(crate) logs: BTreeMap<LogId, LogState>,
+    pub(crate) forks: BTreeMap<LogId, ForkProof>,
     pub(crate) partners: BTreeMap<OrgId, Partner>,
     pub(crate) peers: BTreeMap<PublicKey, Peer>,
     /// What each peer's outbox holds already.
@@ -169,6 +171,8 @@ pub(crate) struct Dirty {
     pub erased: Vec<(CompartmentId, Vec<RecordTurn>)>,
     /// Compartments in which a cut changed what counts.
     pub recount: BTreeSet<CompartmentId>,
+    /// Somebody may read now what it could not before, or the other way round.
+    pub audiences: bool,
     /// Own sections whose rules changed.
     pub sections: BTreeSet<ShareId>,
     /// Logs that grew, with the compartment.
@@ -206,6 +210,7 @@ impl Replica {
             grants: Grants::default(),
             dossiers: Dossiers::default(),
             logs: BTreeMap::new(),
+            forks: BTreeMap::new(),
             partners: BTreeMap::new(),
             peers: BTreeMap::new(),
             outboxes: BTreeMap::new(),
@@ -257,6 +262,7 @@ impl Replica {
             Ok::<_, Refusal>(())
         })?;
         self.logs = logs;
+        self.load_forks()?;
         self.leaving = self
             .dossiers
             .iter()
@@ -379,6 +385,8 @@ impl Replica {
                 successor.admissions().all(|(grant, admission)| {
                     !admission.replaces.contains(id)
                         || self.grants.audience(grant) != Some(self.me.party.org)
+                        || successor.retired()
+                        || self.grants.in_force(grant, self.now).is_err()
                         || admission.from.iter().all(|mark| {
                             self.logs.get(&mark.log).is_some_and(|l| l.height >= mark.height)
                         })
@@ -446,19 +454,23 @@ impl Replica {
 
     fn index(&mut self, statement: Statement) {
         self.dirty.statements = true;
+        self.dirty.audiences = true;
         self.directory.insert(&statement);
         self.grants.insert(&statement);
         self.dossiers.insert(&statement, &self.directory);
         match statement.body() {
-            Body::Grant { share, section, .. } => {
-                if *section == self.me.party.org {
+            Body::Grant { share, section, scope, .. } => {
+                let contributes = matches!(scope, Scope::Contribute { .. });
+                if *section == self.me.party.org || contributes {
                     self.dirty.sections.insert(*share);
                 }
                 self.dirty.kinds.extend(Kind::ALL);
             }
             Body::Revoke { grant, .. } => {
+                let me = self.me.party.org;
+                let contributes = |scope: &Scope| matches!(scope, Scope::Contribute { .. });
                 if let Some(info) = self.grants.get(grant)
-                    && info.section == self.me.party.org
+                    && (info.section == me || contributes(&info.scope))
                 {
                     self.dirty.sections.insert(info.share);
                 }

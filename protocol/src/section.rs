@@ -9,7 +9,9 @@ use minicbor::{Decode, Encode};
 use crate::codec;
 use crate::consent::{self, HeldBack};
 use crate::facet::{self, Edit, Schema};
-use crate::id::{CompartmentId, GrantId, LogId, Nonce, OrgId, RecordId, ShareId, hash};
+use crate::id::{
+    CompartmentId, GrantId, LogId, Nonce, OrgId, RecordId, ShareId, StatementId, hash,
+};
 use crate::ingest::{Draft, FacetRow};
 use crate::keys::{self, FacetKey};
 use crate::plan::{self, Home, Open, Rule, Slot};
@@ -105,6 +107,24 @@ impl Replica {
         self.check_open(share).is_ok() && self.publishing_grant(share, kind).is_ok()
     }
 
+    /// The grant to publish under into a compartment: one that began after it is admitted first.
+    fn writing_grant(
+        &mut self,
+        share: &ShareId,
+        kind: Kind,
+        home: &CompartmentId,
+    ) -> Result<Option<GrantId>, Refusal> {
+        let grant = self.publishing_grant(share, kind)?;
+        let admitted = |id: &GrantId| {
+            let dossier = self.dossiers.get(home).map(|(_, dossier)| dossier);
+            dossier.is_some_and(|dossier| dossier.admissions().any(|(grant, _)| grant == id))
+        };
+        if let Some(id) = grant.filter(|id| !admitted(id)) {
+            self.admit(home, &id, &[], Vec::new())?;
+        }
+        Ok(grant)
+    }
+
     /// A record's id in a share: two partners cannot link a record across shares by it.
     fn share_record(&self, share: &ShareId, record: &RecordId) -> RecordId {
         let secret = hash("entente/share-record-key/1", &[&self.me.node.to_bytes()]);
@@ -151,8 +171,7 @@ impl Replica {
         }
         for record in &new {
             let id = self.share_record(share, record);
-            // Its earlier turns were erased for ever, should it have been here before.
-            let turn = self.read(&keys::last_turn(share, record))?.unwrap_or_default();
+            let turn = self.read(&keys::last_turn(share, record))?.unwrap_or(0);
             let publication = Publication { kind, record: id, turn, homes: BTreeMap::new() };
             self.put(&keys::publication(share, record), codec::to_bytes(&publication))?;
             self.put(&keys::published(share, &id), codec::to_bytes(record))?;
@@ -296,6 +315,9 @@ impl Replica {
             Kind::Participation | Kind::Interaction | Kind::Followup => {
                 let Some(Value::Str(text)) = fields.get("customer") else { return Ok(None) };
                 let Some((_, customer)) = Kind::parse_id(text) else { return Ok(None) };
+                if self.read::<u8>(&keys::tombstone(&customer))?.is_some() {
+                    return Ok(Some(Fields::new()));
+                }
                 Ok(self.book_row(Kind::Customer, &customer)?.map(|row| row.fields))
             }
         }
@@ -395,7 +417,7 @@ impl Replica {
         entries: BTreeMap<CompartmentId, Vec<(RecordId, u32, Fields)>>,
     ) -> Result<(), Refusal> {
         for (home, records) in entries {
-            let grant = self.publishing_grant(share, kind)?;
+            let grant = self.writing_grant(share, kind, &home)?;
             let (log, _) = self.own_log(&home, grant)?;
             let Some((opening, _)) = self.dossiers.get(&home) else { continue };
             let schema = opening.schema.clone();
@@ -490,8 +512,8 @@ impl Replica {
     }
 
     /// Consent is the customer's, but holds for what is recorded about it too.
-    fn follow_customer(&mut self, record: &RecordId) -> Result<(), Refusal> {
-        for share in self.shares_of(record)? {
+    pub(crate) fn follow_customer(&mut self, record: &RecordId) -> Result<(), Refusal> {
+        for share in self.grants.shares().copied().collect::<Vec<_>>() {
             let text = Kind::Customer.id_text(record);
             let mut about = Vec::new();
             for_each(&self.store, &keys::publications(&share), |key, bytes| {
@@ -524,10 +546,13 @@ impl Replica {
             self.reconcile(share)?;
         }
         let Some(publication) = self.publication(share, record)? else { return Ok(()) };
+        if self.publishing_grant(share, kind).is_err() {
+            return Ok(());
+        }
         for (home, turn) in publication.homes {
-            let Some((opening, dossier)) = self.dossiers.get(&home) else { continue };
-            let orgs: BTreeSet<OrgId> =
-                dossier.admissions().filter_map(|(grant, _)| self.grants.audience(grant)).collect();
+            let Some((opening, _)) = self.dossiers.get(&home) else { continue };
+            let admitted = self.rules_admitted(&home);
+            let orgs = admitted.iter().filter_map(|grant| self.grants.audience(grant)).collect();
             let names = opening.schema.fields().iter().map(|field| field.name.as_str());
             let fields = self.project(share, kind, names, &orgs, &row.fields)?;
             let key = FacetKey {
@@ -541,7 +566,7 @@ impl Replica {
             let Some(facet) = self.read::<FacetRow>(&key.bytes())? else { continue };
             let edits = difference(&facet.fields, &fields);
             if !edits.is_empty() {
-                let grant = self.publishing_grant(share, kind)?;
+                let grant = self.writing_grant(share, kind, &home)?;
                 self.edit_facet(&key, grant, &edits)?;
             }
         }
@@ -623,6 +648,7 @@ impl Replica {
         for (home, turns) in erased {
             self.erase(&home, turns)?;
         }
+        self.dirty.sections.insert(*share);
         Ok(removed)
     }
 
@@ -669,16 +695,11 @@ impl Replica {
 
     /// Plans a section anew and does what the plan says: opens, admits, moves, retires.
     pub(crate) fn reconcile(&mut self, share: &ShareId) -> Result<(), Refusal> {
-        let follows: BTreeSet<Kind> =
-            Kind::ALL.into_iter().filter(|kind| self.follows(share, *kind)).collect();
         let mut section = self.rules(share)?;
-        section.rules.retain(|rule| follows.contains(&rule.kind));
         let mut publications: BTreeMap<RecordId, Publication> = BTreeMap::new();
         for_each(&self.store, &keys::publications(share), |key, bytes| {
             let publication: Publication = codec::own(bytes)?;
-            if follows.contains(&publication.kind) {
-                publications.extend(record_of(key).map(|record| (record, publication)));
-            }
+            publications.extend(record_of(key).map(|record| (record, publication)));
             Ok::<_, Refusal>(())
         })?;
         let mut assigned = plan::Assigned::new();
@@ -690,10 +711,17 @@ impl Replica {
             assigned.insert(*record, publication.homes.keys().copied().collect());
             reached.insert(*record, (kind, reach));
         }
+        self.retreat(share, &mut publications, &mut reached)?;
+        let kept = |kind: Kind| self.publishing_grant(share, kind).is_ok();
         let mut open = self.open_compartments(share)?;
-        open.retain(|open| follows.contains(&open.kind));
+        open.retain(|open| kept(open.kind));
+        let ended = self.written_under_ended_rights(&open);
+        open.retain(|open| !ended.contains(&open.compartment));
+        section.rules.retain(|rule| kept(rule.kind));
+        assigned.retain(|record, _| reached.contains_key(record));
         let wanted = plan::wanted(&open, &section.rules, &assigned, &reached);
-        let plan = plan::plan(&open, &section.rules, &assigned, &wanted);
+        let mut plan = plan::plan(&open, &section.rules, &assigned, &wanted);
+        plan.retire.extend(ended);
         for kind in Kind::ALL {
             let classes = plan::classes(&section.rules, kind);
             section.classes.insert(kind, plan::settled(classes, &open, &assigned));
@@ -738,7 +766,87 @@ impl Replica {
             let cause = Cause::Retire(retire);
             self.say(Body::Cut { compartment: *id, cause, logs, number })?;
         }
+        self.cut_ended(share)?;
         self.sections.insert(*share, section);
+        Ok(())
+    }
+
+    /// Says how far the changes of an editor count whose grant has ended: as far as they are here.
+    fn cut_ended(&mut self, share: &ShareId) -> Result<(), Refusal> {
+        let me = self.me.party.org;
+        let mut cuts: BTreeMap<(CompartmentId, StatementId), GrantId> = BTreeMap::new();
+        for (id, opening, dossier) in self.dossiers.iter() {
+            if opening.share != Some(*share) || opening.section != me || dossier.retired() {
+                continue;
+            }
+            for (grant, _) in dossier.admissions() {
+                let edits = |g: &crate::grant::GrantInfo| {
+                    matches!(g.scope, Scope::Fields { edit: true, .. })
+                };
+                if !self.grants.get(grant).is_some_and(edits) {
+                    continue;
+                }
+                for (revocation, ended) in self.grants.revocations(grant) {
+                    if !dossier.has_cut(&Cause::Revoke(revocation)) {
+                        cuts.insert((*id, revocation), ended);
+                    }
+                }
+            }
+        }
+        for ((compartment, revocation), ended) in cuts {
+            let mut logs = self.marks(&compartment);
+            logs.retain(|mark| {
+                let grant = self.logs.get(&mark.log).and_then(|log| log.grant);
+                let chain = grant.and_then(|grant| self.grants.chain(&grant).ok());
+                chain.is_some_and(|chain| chain.iter().any(|link| link.id == ended))
+            });
+            let number = self.next_number(&compartment);
+            self.say(Body::Cut { compartment, cause: Cause::Revoke(revocation), logs, number })?;
+        }
+        Ok(())
+    }
+
+    /// Compartments in which this org wrote under a right to contribute that was revoked. Partners
+    /// that knew of it first did not take everything, so the records go into new ones.
+    fn written_under_ended_rights(&self, open: &[Open]) -> BTreeSet<CompartmentId> {
+        let me = self.me.party.org;
+        let ended = |log: &&crate::log::LogState| {
+            log.author == me && log.grant.is_some_and(|grant| self.grants.revoked(&grant))
+        };
+        let all: BTreeSet<CompartmentId> =
+            self.logs.values().filter(ended).map(|log| log.compartment).collect();
+        open.iter().map(|open| open.compartment).filter(|id| all.contains(id)).collect()
+    }
+
+    /// Where the right to publish has ended nothing new is written, but what somebody must not see
+    /// any more is still taken out. The plan is made for the other kinds.
+    fn retreat(
+        &mut self,
+        share: &ShareId,
+        publications: &mut BTreeMap<RecordId, Publication>,
+        reached: &mut BTreeMap<RecordId, (Kind, BTreeSet<GrantId>)>,
+    ) -> Result<(), Refusal> {
+        let mut erased: BTreeMap<CompartmentId, Vec<RecordTurn>> = BTreeMap::new();
+        for (record, publication) in publications.iter_mut() {
+            if self.publishing_grant(share, publication.kind).is_ok() {
+                continue;
+            }
+            let Some((_, reach)) = reached.remove(record) else { continue };
+            let homes = publication.homes.clone();
+            for (home, turn) in homes.iter().filter(|(h, _)| !self.rules_admitted(h).is_subset(&reach))
+            {
+                publication.homes.remove(home);
+                let at = RecordTurn { record: publication.record, turn: *turn };
+                erased.entry(*home).or_default().push(at);
+            }
+            if publication.homes != homes {
+                let bytes = codec::to_bytes(publication);
+                self.put(&keys::publication(share, record), bytes)?;
+            }
+        }
+        for (home, turns) in erased {
+            self.erase(&home, turns)?;
+        }
         Ok(())
     }
 

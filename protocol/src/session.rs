@@ -46,6 +46,8 @@ pub(crate) struct Session {
     pub resumed: bool,
     /// Whether our digests were sent; from then on changes are announced.
     pub announcing: bool,
+    /// How far the peer was told of each log.
+    pub announced: BTreeMap<LogId, u64>,
     /// Statements taken since the last acknowledgement.
     pub heard: bool,
     /// Logs the peer wants, with the next seq to send.
@@ -76,6 +78,7 @@ impl Session {
             sent: 0,
             resumed: false,
             announcing: false,
+            announced: BTreeMap::new(),
             heard: false,
             streams: BTreeMap::new(),
             flight: VecDeque::new(),
@@ -168,6 +171,8 @@ impl Replica {
             Frame::Bundles { bundles } if open => self.on_bundles(conn, bundles),
             Frame::Stored { log, height } if open => self.on_stored(conn, log, height),
             Frame::Stop { log } if open => self.on_stop(conn, log),
+            Frame::Fork { proof } if open => self.on_fork(conn, proof),
+            Frame::Gone { log } if open => self.on_gone(conn, log),
             Frame::Refused { .. } => {
                 self.sessions.remove(&conn);
                 self.effect(Effect::Close { conn, code: "peer_refused" });
@@ -184,7 +189,9 @@ impl Replica {
             | Frame::Want { .. }
             | Frame::Bundles { .. }
             | Frame::Stored { .. }
-            | Frame::Stop { .. } => {
+            | Frame::Stop { .. }
+            | Frame::Fork { .. }
+            | Frame::Gone { .. } => {
                 self.refuse(conn, "frame_unexpected");
                 Ok(())
             }

@@ -90,6 +90,7 @@ impl Replica {
             if let Some(session) = self.sessions.get_mut(&conn) {
                 session.announcing = true;
             }
+            self.tell_forks(conn);
             self.send_digests(conn);
         }
         Ok(())
@@ -97,8 +98,12 @@ impl Replica {
 
     fn send_digests(&mut self, conn: Conn) {
         let Some(org) = self.sessions.get(&conn).and_then(|s| s.org) else { return };
-        let shares = self
-            .servable(&org)
+        let servable = self.servable(&org);
+        if let Some(session) = self.sessions.get_mut(&conn) {
+            let told = servable.values().flatten().map(|at| (at.log, at.height));
+            session.announced = told.collect();
+        }
+        let shares = servable
             .into_iter()
             .map(|(share, heights)| ShareDigest { share, digest: Self::digest(&heights) })
             .collect();
@@ -145,7 +150,8 @@ impl Replica {
             peer.told = position.min(sent);
         }
         self.store_peer(&node)?;
-        self.tell(conn)
+        self.tell(conn)?;
+        self.feed(conn)
     }
 
     pub(crate) fn on_digests(&mut self, conn: Conn, shares: &[ShareDigest]) -> Result<(), Refusal> {
@@ -248,13 +254,21 @@ impl Replica {
     pub(crate) fn feed(&mut self, conn: Conn) -> Result<(), Refusal> {
         let Some(session) = self.sessions.get(&conn) else { return Ok(()) };
         let Some(org) = session.org else { return Ok(()) };
+        // What was said goes first: whoever passes bundles on must know to whom no longer.
+        if session.sent < self.peers.get(&session.node).map_or(0, |peer| peer.due) {
+            return Ok(());
+        }
         let streams: Vec<LogId> = session.streams.keys().copied().collect();
-        let mut frame = Vec::new();
+        let (mut frame, mut gone) = (Vec::new(), Vec::new());
         let mut size = 0;
         for log in streams {
-            let Some(state) = self.logs.get(&log) else { continue };
+            let Some(state) = self.logs.get(&log) else {
+                gone.push(log);
+                continue;
+            };
             let retired = self.dossiers.get(&state.compartment).is_none_or(|(_, d)| d.retired());
             if retired || !self.access().may_serve(&org, &state.compartment, self.now) {
+                gone.push(log);
                 continue;
             }
             let end = self.counted_height(&log, state);
@@ -283,7 +297,27 @@ impl Replica {
         if !frame.is_empty() {
             self.send(conn, &Frame::Bundles { bundles: frame });
         }
+        for log in gone {
+            if let Some(session) = self.sessions.get_mut(&conn) {
+                session.streams.remove(&log);
+                session.announced.remove(&log);
+            }
+            self.send(conn, &Frame::Gone { log });
+        }
         Ok(())
+    }
+
+    /// The peer does not have a log any more, or must not serve it: others may.
+    pub(crate) fn on_gone(&mut self, conn: Conn, log: LogId) -> Result<(), Refusal> {
+        if let Some(session) = self.sessions.get_mut(&conn) {
+            session.offers.remove(&log);
+            session.wanted.remove(&log);
+            session.stalled.remove(&log);
+        }
+        for other in self.sessions.keys().copied().collect::<Vec<_>>() {
+            self.request(other);
+        }
+        self.conclude(conn)
     }
 
     pub(crate) fn on_bundles(&mut self, conn: Conn, bundles: Vec<Blob>) -> Result<(), Refusal> {
@@ -298,12 +332,20 @@ impl Replica {
             if !session.wanted.contains(&log) {
                 continue;
             }
-            match self.authorise(verified, org.as_ref()) {
+            match self.authorise(&verified, org.as_ref()) {
                 Ok(authorised) => {
-                    self.apply(authorised)?;
+                    self.apply(verified, authorised)?;
                     self.taken(conn, log);
                 }
-                Err(Hold::Known) => self.taken(conn, log),
+                Err(Hold::Known) => {
+                    self.compare(&verified)?;
+                    self.taken(conn, log);
+                }
+                // The one before it differs from ours: that one is the proof of a fork.
+                Err(Hold::Predecessor) => {
+                    let from = verified.header().seq.saturating_sub(1);
+                    self.send(conn, &Frame::Want { log, from });
+                }
                 Err(Hold::Waiting(why)) => self.stall(conn, log, why),
                 Err(Hold::Refused(_)) => {
                     if let Some(session) = self.sessions.get_mut(&conn) {
@@ -338,7 +380,7 @@ impl Replica {
     }
 
     /// Settles every share of which nothing is offered any more.
-    fn conclude(&mut self, conn: Conn) -> Result<(), Refusal> {
+    pub(crate) fn conclude(&mut self, conn: Conn) -> Result<(), Refusal> {
         let Some(session) = self.sessions.get_mut(&conn) else { return Ok(()) };
         let open: std::collections::BTreeSet<ShareId> =
             session.offers.values().map(|offer| offer.share).collect();
@@ -383,14 +425,15 @@ impl Replica {
 
     /// After a commit: acknowledges what is durable now, tells and announces what is new.
     pub(crate) fn after_commit(&mut self) -> Result<(), Refusal> {
-        let logs = std::mem::take(&mut self.dirty.logs);
+        let changed = std::mem::take(&mut self.dirty.audiences)
+            | !std::mem::take(&mut self.dirty.logs).is_empty();
         let conns: Vec<Conn> =
             self.sessions.iter().filter(|(_, s)| s.is_open()).map(|(conn, _)| *conn).collect();
         for conn in conns {
             self.acknowledge(conn)?;
             self.tell(conn)?;
-            if !logs.is_empty() {
-                self.announce(conn, &logs)?;
+            if changed {
+                self.announce(conn)?;
             }
         }
         Ok(())
@@ -420,23 +463,20 @@ impl Replica {
         Ok(())
     }
 
-    fn announce(
-        &mut self,
-        conn: Conn,
-        changed: &std::collections::BTreeSet<(crate::id::CompartmentId, LogId)>,
-    ) -> Result<(), Refusal> {
+    /// Tells the peer of logs that grew, and of those it may read since somebody said so.
+    fn announce(&mut self, conn: Conn) -> Result<(), Refusal> {
         self.feed(conn)?;
         let Some(session) = self.sessions.get(&conn) else { return Ok(()) };
         let (true, Some(org)) = (session.announcing, session.org) else { return Ok(()) };
         let node = session.node;
         for (share, heights) in self.servable(&org) {
-            let new: Vec<Height> = heights
-                .iter()
-                .filter(|at| changed.contains(&(at.compartment, at.log)))
-                .copied()
-                .collect();
             let mut logs = Vec::new();
-            for at in new {
+            for at in heights.iter().copied() {
+                let Some(session) = self.sessions.get_mut(&conn) else { return Ok(()) };
+                if session.announced.get(&at.log).is_some_and(|told| *told >= at.height) {
+                    continue;
+                }
+                session.announced.insert(at.log, at.height);
                 // What the peer has just sent us it need not be told of.
                 let known: u64 = self.read(&keys::stored_at(&node, &at.log))?.unwrap_or(0);
                 if known < at.height {

@@ -1,3 +1,9 @@
 //! Simulation: whole orgs in one process, on a seed.
 
+mod check;
+mod model;
+mod oracle;
+mod random;
+mod settled;
+mod steps;
 mod story;

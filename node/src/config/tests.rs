@@ -12,7 +12,7 @@ fn directory(name: &str, file: &str) -> PathBuf {
 #[test]
 fn an_option_beats_the_environment_beats_the_file_beats_the_default() {
     let data =
-        directory("order", "http = '127.0.0.1:3'\nstore = 'redb'\n[consent]\nrequired = false\n");
+        directory("order", "http = '127.0.0.1:3'\nstore = 'sled'\n[consent]\nrequired = false\n");
     let environment = |name: &str| match name {
         "ENTENTE_HTTP" => Some("127.0.0.1:2".to_owned()),
         _ => None,
@@ -30,7 +30,7 @@ fn an_option_beats_the_environment_beats_the_file_beats_the_default() {
     );
     assert_eq!((config.region.value.clone(), config.region.from), (None, Source::Default));
     let line = config.lines().into_iter().find(|line| line.key == "store").unwrap();
-    assert_eq!((line.value, line.from), (json!("redb"), Source::File));
+    assert_eq!((line.value, line.from), (json!("sled"), Source::File));
     fs::remove_dir_all(data).unwrap();
 }
 
@@ -47,7 +47,7 @@ fn a_misspelt_key_and_a_wrong_value_are_errors_that_name_them() {
     for (name, file, said) in [
         ("key", "htp = 1", "no setting `htp`"),
         ("nested", "[consent]\nrequire = true", "no setting `consent.require`"),
-        ("store", "store = 'paper'", "`paper` is not sled or redb"),
+        ("store", "store = 'paper'", "`paper` is not sled"),
         ("listen", "listen = ['nowhere']", "is not a list of addresses"),
         ("type", "[consent]\nrequired = 3", "`3` is not true or false"),
         ("syntax", "listen = [", "is not valid TOML"),

@@ -138,7 +138,7 @@ async fn a_record_is_made_changed_and_deleted_and_a_stale_change_is_refused() {
     assert_eq!(record["section"]["name"], "Acme");
     assert_eq!(ask(&app, Method::DELETE, &path, Json::Null).await.0, StatusCode::OK);
     let (status, problem) = ask(&app, Method::GET, &path, Json::Null).await;
-    assert_eq!((status, &problem["code"]), (StatusCode::NOT_FOUND, &json!("unknown")));
+    assert_eq!((status, &problem["code"]), (StatusCode::NOT_FOUND, &json!("not_found")));
 }
 
 #[tokio::test]

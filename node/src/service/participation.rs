@@ -12,6 +12,8 @@ use entente_protocol::refusal::Refusal;
 use entente_protocol::roster::Invitation;
 
 const FIRST_STATUS: &str = "invited";
+const FIRST_ROLE: &str = "attendee";
+const STAFF_ROLE: &str = "staff";
 
 /// Adds them, and places what they need in this org's part of the event's share.
 pub fn add(
@@ -27,22 +29,27 @@ pub fn add(
     if let Some(role) = role {
         vocabulary::parse_text(Kind::Participation, "role", role)?;
     }
-    let invitation = Invitation {
-        customers,
-        staff: order.staff.clone(),
-        status: status.to_owned(),
-        role: order.role.clone(),
-    };
-    let made = replica.add_participations(&event, &invitation)?;
-    let one = |(id, customer): &(RecordId, Option<RecordId>)| Participation {
-        id: Kind::Participation.id_text(id),
-        customer: customer.as_ref().map(|id| Kind::Customer.id_text(id)),
-    };
-    let held = made.held_back.iter().map(|(kind, held)| (*kind, held));
-    Ok(Participations {
-        participations: made.participations.iter().map(one).collect(),
-        held_back: shown::held_back(replica, held),
-    })
+    let mut added = Participations::default();
+    for (customers, staff, role) in [
+        (customers, Vec::new(), role.unwrap_or(FIRST_ROLE)),
+        (Vec::new(), order.staff.clone(), role.unwrap_or(STAFF_ROLE)),
+    ] {
+        if customers.is_empty() && staff.is_empty() {
+            continue;
+        }
+        let (status, role) = (status.to_owned(), Some(role.to_owned()));
+        let made =
+            replica.add_participations(&event, &Invitation { customers, staff, status, role })?;
+        added.participations.extend(made.participations.iter().map(|(id, customer)| {
+            Participation {
+                id: Kind::Participation.id_text(id),
+                customer: customer.as_ref().map(|id| Kind::Customer.id_text(id)),
+            }
+        }));
+        let held = made.held_back.iter().map(|(kind, held)| (*kind, held));
+        added.held_back.extend(shown::held_back(replica, held));
+    }
+    Ok(added)
 }
 
 /// What would leave if they were added.

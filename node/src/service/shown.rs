@@ -105,7 +105,10 @@ pub fn roster_row(replica: &Replica, of: &roster::RosterRow) -> RosterRow {
             fields: word("staff_name")
                 .map(|name| BTreeMap::from([("name".to_owned(), Json::String(name))]))
                 .unwrap_or_default(),
-            withheld: Vec::new(),
+            withheld: match part.withheld.iter().any(|field| field == "staff_name") {
+                true => vec!["name".to_owned()],
+                false => Vec::new(),
+            },
         },
     };
     RosterRow {

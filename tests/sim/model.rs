@@ -1,0 +1,333 @@
+//! What the orgs did, and what follows from it in plain words: who was ever given what.
+//! Knows grants and consents only from the actions, and shares no rule with the protocol's code;
+//! of a replica it asks which statements it has heard and what stands in its own book.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::book::Address;
+use crate::id::{GrantId, RecordId, ShareId};
+use crate::replica::Replica;
+use crate::statement::Body;
+use crate::value::Value;
+use crate::vocabulary::{self, Kind};
+use crate::world::World;
+
+use super::oracle::tokens_in;
+
+/// Orgs as bits.
+pub type Orgs = u32;
+
+/// One entry of a customer's consent.
+#[derive(Debug, Clone)]
+pub struct Consent {
+    pub given: bool,
+    /// For one share's purpose; none for every purpose.
+    pub share: Option<usize>,
+    /// For one org; none for all.
+    pub only: Option<usize>,
+}
+
+/// A record of some org's book.
+#[derive(Debug, Clone)]
+pub struct Record {
+    pub owner: usize,
+    pub kind: Kind,
+    pub id: RecordId,
+    pub company: bool,
+    pub consents: Vec<Consent>,
+    /// The customer of its own that it is about.
+    pub about: Option<usize>,
+    pub deleted: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct Share {
+    pub opener: usize,
+    pub id: ShareId,
+    pub purpose: &'static str,
+}
+
+/// What a grant was for.
+#[derive(Debug, Clone)]
+pub enum What {
+    Fields { kind: Kind, fields: BTreeSet<String>, edit: bool },
+    Contribute,
+}
+
+#[derive(Debug, Clone)]
+pub struct Grant {
+    pub id: GrantId,
+    pub share: usize,
+    pub section: usize,
+    pub from: usize,
+    pub to: usize,
+    pub what: What,
+    pub parent: Option<usize>,
+    /// Only records with this region.
+    pub region: Option<&'static str>,
+}
+
+/// What a token stands for.
+#[derive(Debug, Clone)]
+pub enum Secret {
+    /// A value that `by` entered into a field.
+    Value { record: usize, field: &'static str, by: usize },
+    /// What never leaves its org.
+    Never { owner: usize, what: &'static str },
+    /// An org's name.
+    Name { org: usize },
+}
+
+/// Everything that was done so far.
+#[derive(Debug, Default)]
+pub struct Model {
+    pub shares: Vec<Share>,
+    pub records: Vec<Record>,
+    pub grants: Vec<Grant>,
+    pub secrets: Vec<Secret>,
+    /// By token: the orgs that may hold it.
+    pub allowed: Vec<Orgs>,
+    pub paired: BTreeSet<(usize, usize)>,
+    /// Records that are placed, by share and record.
+    pub placed: BTreeSet<(usize, usize)>,
+    /// From a share and the id a record has there to the record.
+    pub names: BTreeMap<(usize, RecordId), usize>,
+    /// By record and field: the orgs that could ever read it.
+    pub ever: BTreeMap<(usize, String), Orgs>,
+}
+
+/// A statement set's view of the grants: which are known, and which have ended.
+pub struct Known {
+    grants: BTreeSet<GrantId>,
+    revoked: BTreeSet<(GrantId, crate::id::OrgId)>,
+}
+
+impl Known {
+    pub fn of(replica: &Replica) -> Self {
+        let mut known = Self { grants: BTreeSet::new(), revoked: BTreeSet::new() };
+        for (id, statement) in &replica.statements {
+            match statement.body() {
+                Body::Grant { .. } => _ = known.grants.insert((*id).into()),
+                Body::Revoke { grant, .. } => {
+                    known.revoked.insert((*grant, statement.author()));
+                }
+                _ => {}
+            }
+        }
+        known
+    }
+}
+
+impl Model {
+    /// A new token for a secret; its owner may hold it.
+    pub fn token(&mut self, secret: Secret) -> String {
+        let owner = match &secret {
+            Secret::Value { record, by, .. } => 1 << self.owner(*record) | 1 << by,
+            Secret::Never { owner, .. } | Secret::Name { org: owner } => 1 << owner,
+        };
+        self.secrets.push(secret);
+        self.allowed.push(owner);
+        super::oracle::token(self.secrets.len() - 1)
+    }
+
+    fn owner(&self, record: usize) -> usize {
+        self.records.get(record).map_or(0, |record| record.owner)
+    }
+
+    /// A grant and those above it, root first.
+    pub fn chain(&self, grant: usize) -> Vec<usize> {
+        let mut chain = vec![grant];
+        while let Some(parent) = self.grants[chain[0]].parent {
+            chain.insert(0, parent);
+        }
+        chain
+    }
+
+    /// Whether a node that has heard `known` must take a grant for one that holds.
+    pub fn stands(&self, world: &World, known: &Known, grant: usize) -> bool {
+        self.chain_stands(world, known, grant, true)
+    }
+
+    /// Whether a grant was known and has ended, as far as `known` says.
+    pub fn ended(&self, world: &World, known: &Known, grant: usize) -> bool {
+        self.chain_stands(world, known, grant, false) && !self.stands(world, known, grant)
+    }
+
+    fn chain_stands(&self, world: &World, known: &Known, grant: usize, alive: bool) -> bool {
+        let mut issuers = Vec::new();
+        self.chain(grant).iter().all(|link| {
+            let link = &self.grants[*link];
+            issuers.push(world.id(link.from));
+            let ended = issuers.iter().any(|org| known.revoked.contains(&(link.id, *org)));
+            known.grants.contains(&link.id) && !(alive && ended)
+        })
+    }
+
+    /// Whether an org may publish into a share; and whether a right to do so has ended.
+    pub fn contributes(&self, world: &World, known: &Known, share: usize, org: usize) -> (bool, bool) {
+        let rights = |grant: &usize| {
+            let at = &self.grants[*grant];
+            matches!(at.what, What::Contribute) && (at.share, at.to) == (share, org)
+        };
+        let all = || (0..self.grants.len()).filter(rights);
+        let opened = self.shares[share].opener == org;
+        (
+            opened || all().any(|grant| self.stands(world, known, grant)),
+            all().any(|grant| self.ended(world, known, grant)),
+        )
+    }
+
+    /// Whether a customer's consent covers a share's purpose and an org: the last word counts.
+    fn consents(&self, customer: usize, share: usize, org: usize) -> bool {
+        let customer = &self.records[customer];
+        let concerns = |entry: &&Consent| {
+            entry.share.is_none_or(|s| self.shares[s].purpose == self.shares[share].purpose)
+                && entry.only.is_none_or(|only| only == org)
+        };
+        !customer.deleted
+            && (customer.company
+                || customer.consents.iter().rev().find(concerns).is_some_and(|last| last.given))
+    }
+
+    /// The person whose consent a record needs.
+    fn person(&self, record: usize) -> Option<usize> {
+        match self.records[record].kind {
+            Kind::Event => None,
+            Kind::Customer => Some(record),
+            Kind::Participation | Kind::Interaction | Kind::Followup => self.records[record].about,
+        }
+    }
+
+    /// The grants that let their audience read a record in a share now, by what its owner knows.
+    pub fn readers(&self, world: &World, known: &Known, share: usize, record: usize) -> Vec<usize> {
+        let at = &self.records[record];
+        if at.deleted || !self.placed.contains(&(share, record)) {
+            return Vec::new();
+        }
+        let region = self.region(world, record);
+        let person = self.person(record);
+        let reads = |grant: &usize| {
+            let chain = self.chain(*grant);
+            let (root, last) = (&self.grants[chain[0]], &self.grants[*grant]);
+            let of_kind = matches!(&last.what, What::Fields { kind, .. } if *kind == at.kind);
+            of_kind
+                && last.share == share
+                && last.section == at.owner
+                && root.region.is_none_or(|wanted| region.as_deref() == Some(wanted))
+                && chain.iter().all(|link| {
+                    person.is_none_or(|p| self.consents(p, share, self.grants[*link].to))
+                })
+                && self.stands(world, known, *grant)
+        };
+        (0..self.grants.len()).filter(reads).collect()
+    }
+
+    fn region(&self, world: &World, record: usize) -> Option<String> {
+        let Record { owner, kind, id, .. } = self.records[record];
+        let view = world.replica(owner).record(&Address::Own { kind, record: id }).ok()?;
+        let value = view.values().remove("region")?;
+        Some(vocabulary::to_text(kind, "region", &value))
+    }
+
+    /// The fields of `to` that a grant covers.
+    pub fn covers(&self, grant: usize, field: &str) -> bool {
+        matches!(&self.grants[grant].what, What::Fields { fields, .. } if fields.contains(field))
+    }
+
+    /// Notes who may have what now, as far as one org's book and statements decide it.
+    pub fn observe(&mut self, world: &World, owner: usize) {
+        if !world.is_up(owner) {
+            return;
+        }
+        let known = Known::of(world.replica(owner));
+        for record in 0..self.records.len() {
+            let Record { kind, id, .. } = self.records[record];
+            if self.records[record].owner != owner || self.records[record].deleted {
+                continue;
+            }
+            let mut may: BTreeMap<String, Orgs> = BTreeMap::new();
+            for share in 0..self.shares.len() {
+                for grant in self.readers(world, &known, share, record) {
+                    let Grant { to, what: What::Fields { fields, .. }, .. } = &self.grants[grant]
+                    else {
+                        continue;
+                    };
+                    for field in fields {
+                        *may.entry(field.clone()).or_default() |= 1 << to;
+                    }
+                }
+            }
+            if may.is_empty() {
+                continue;
+            }
+            let at = Address::Own { kind, record: id };
+            let Ok(view) = world.replica(owner).record(&at) else { continue };
+            let values = view.values();
+            for (field, orgs) in may {
+                for token in values.get(&field).map(tokens).unwrap_or_default() {
+                    self.allowed[token] |= orgs;
+                }
+                *self.ever.entry((record, field)).or_default() |= orgs;
+            }
+        }
+    }
+
+    /// Whether an org may hold a token.
+    pub fn may_hold(&self, org: usize, token: usize) -> bool {
+        if self.allowed[token] & 1 << org != 0 {
+            return true;
+        }
+        match &self.secrets[token] {
+            // What a partner entered, its other readers get from whoever has it.
+            Secret::Value { record, field, by } if self.owner(*record) != *by => {
+                let ever = self.ever.get(&(*record, (*field).to_owned()));
+                ever.is_some_and(|orgs| orgs & 1 << org != 0)
+            }
+            Secret::Value { .. } | Secret::Never { .. } => false,
+            Secret::Name { org: named } => self.may_know(org, *named),
+        }
+    }
+
+    /// Whether an org may know another: paired, in one chain, or by what it reads.
+    fn may_know(&self, org: usize, named: usize) -> bool {
+        let members = |grant: usize| -> BTreeSet<usize> {
+            self.chain(grant).iter().flat_map(|l| [self.grants[*l].from, self.grants[*l].to]).collect()
+        };
+        let all = || 0..self.grants.len();
+        if self.paired.contains(&(org, named)) || self.paired.contains(&(named, org)) {
+            return true;
+        }
+        all().any(|grant| members(grant).contains(&org) && {
+            let at = &self.grants[grant];
+            // Its own chain, and the share's opener, who began the publisher's right.
+            let mut met = members(grant);
+            met.insert(self.shares[at.share].opener);
+            for other in all() {
+                let there = &self.grants[other];
+                let same = there.share == at.share;
+                let writes = match (&there.what, &at.what) {
+                    // Writers of what it reads: their right is checked by every reader.
+                    (
+                        What::Fields { kind: a, edit, .. },
+                        What::Fields { kind: b, .. },
+                    ) => *edit && a == b && there.section == at.section,
+                    (What::Contribute, _) => there.to == at.section,
+                    (What::Fields { .. }, What::Contribute) => false,
+                };
+                if same && writes {
+                    met.extend(members(other));
+                }
+            }
+            met.contains(&named)
+        })
+    }
+}
+
+/// The tokens in a value.
+pub fn tokens(value: &Value) -> Vec<usize> {
+    match value {
+        Value::Str(text) | Value::Text(text) | Value::Json(text) => tokens_in(text.as_bytes()),
+        Value::Set(set) => set.iter().flat_map(|text| tokens_in(text.as_bytes())).collect(),
+        Value::Bool(_) | Value::Int(_) | Value::Instant(_) | Value::Counter(_) => Vec::new(),
+    }
+}

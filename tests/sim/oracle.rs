@@ -1,0 +1,137 @@
+//! Watches a world: no org's disk or line ever carries a token that the model does not allow it,
+//! and nobody is served what, by the server's own knowledge, is no longer granted.
+
+use crate::codec;
+use crate::message::{Frame, MAX_FRAME_BYTES};
+use crate::statement::Body;
+use crate::world::World;
+
+use super::model::{Known, Model, Secret, What};
+
+const MARK: &[u8] = b"tk0";
+const DIGITS: usize = 5;
+
+/// The text of a token: found wherever its bytes stand together.
+pub fn token(number: usize) -> String {
+    format!("tk0{number:05}q")
+}
+
+/// The tokens that stand in some bytes.
+pub fn tokens_in(bytes: &[u8]) -> Vec<usize> {
+    let mut found = Vec::new();
+    let len = MARK.len() + DIGITS + 1;
+    for at in 0..bytes.len().saturating_sub(len - 1) {
+        if bytes[at] != MARK[0] || !bytes[at..].starts_with(MARK) || bytes[at + len - 1] != b'q' {
+            continue;
+        }
+        let digits = &bytes[at + MARK.len()..at + len - 1];
+        if digits.iter().all(u8::is_ascii_digit) {
+            found.push(digits.iter().fold(0, |n, digit| n * 10 + usize::from(digit - b'0')));
+        }
+    }
+    found
+}
+
+/// What was seen of each org when it was last looked at.
+#[derive(Debug, Default)]
+pub struct Oracle {
+    seen: Vec<(usize, u64)>,
+}
+
+impl Oracle {
+    /// Looks at everything that is new since the last time.
+    pub fn look(&mut self, world: &mut World, model: &mut Model) -> Result<(), String> {
+        self.seen.resize(world.orgs.len(), (0, u64::MAX));
+        for org in 0..world.orgs.len() {
+            if world.is_up(org) && self.changed(world, org) {
+                model.observe(world, org);
+            }
+        }
+        let frames = std::mem::take(&mut world.frames);
+        for (to, frame) in &frames {
+            check_tokens(model, *to, frame, "received")?;
+        }
+        for org in 0..world.orgs.len() {
+            for bytes in world.orgs[org].disk.written() {
+                check_tokens(model, org, &bytes, "stored")?;
+            }
+        }
+        let sent = std::mem::take(&mut world.sent);
+        for (from, to, frame) in &sent {
+            check_served(world, model, *from, *to, frame)?;
+        }
+        Ok(())
+    }
+
+    /// Whether an org has heard a statement or written into its book since.
+    fn changed(&mut self, world: &World, org: usize) -> bool {
+        let replica = world.replica(org);
+        let heights = replica.logs.values().map(|log| log.height + 1).sum::<u64>();
+        let now = (replica.statements.len(), heights);
+        std::mem::replace(&mut self.seen[org], now) != now
+    }
+
+    /// Forgets what was seen: what the model knows has changed without the replicas.
+    pub fn look_again(&mut self) {
+        self.seen.clear();
+    }
+}
+
+fn check_tokens(model: &Model, org: usize, bytes: &[u8], how: &str) -> Result<(), String> {
+    for token in tokens_in(bytes) {
+        if token < model.secrets.len() && !model.may_hold(org, token) {
+            let secret = &model.secrets[token];
+            let which = match secret {
+                Secret::Value { .. } => "I1",
+                Secret::Never { .. } => "I8",
+                Secret::Name { .. } => "I1 (name)",
+            };
+            let record = match secret {
+                Secret::Value { record, .. } => Some(&model.records[*record]),
+                Secret::Never { .. } | Secret::Name { .. } => None,
+            };
+            return Err(format!("{which}: org {org} {how} {secret:?} of {record:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// I4: by what the sender knew when it sent, the receiver could read the compartment.
+fn check_served(
+    world: &World,
+    model: &Model,
+    from: usize,
+    to: usize,
+    frame: &[u8],
+) -> Result<(), String> {
+    if !world.is_up(from) {
+        return Ok(());
+    }
+    let Ok(Frame::Bundles { bundles }) = codec::from_bytes::<Frame>(frame, MAX_FRAME_BYTES) else {
+        return Ok(());
+    };
+    let replica = world.replica(from);
+    let known = Known::of(replica);
+    for bundle in bundles {
+        let bundle = crate::bundle::Verified::open(&bundle.0).map_err(|e| e.to_string())?;
+        let compartment = bundle.header().compartment;
+        let opening = replica.statements.get(&compartment.into()).map(|s| (s.author(), s.body()));
+        let Some((section, Body::OpenCompartment { share, kind, fields, .. })) = opening else {
+            return Err(format!("I4: org {from} served a compartment of nobody to {to}"));
+        };
+        let reads = (0..model.grants.len()).any(|grant| {
+            let at = &model.grants[grant];
+            let fits = matches!(&at.what, What::Fields { kind: k, .. } if k == kind);
+            fits && at.to == to
+                && model.shares[at.share].id == *share
+                && world.id(at.section) == section
+                && fields.iter().all(|field| model.covers(grant, &field.name))
+                && model.stands(world, &known, grant)
+        });
+        if section != world.id(to) && !reads {
+            let names: Vec<&str> = fields.iter().map(|f| f.name.as_str()).collect();
+            return Err(format!("I4: org {from} served {kind:?} {names:?} to {to}"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,270 @@
+//! Random worlds on seeds, watched by the oracle after every frame; what fails is made small.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::world::{Crash, Dice, World};
+
+use super::check::Memory;
+use super::model::{Model, Secret};
+use super::oracle::Oracle;
+use super::settled::check_settled;
+use super::steps::{Step, Verb};
+
+/// How every world begins, so that there is something to share.
+const BEGIN: [Verb; 16] = [
+    Verb::Contribute,
+    Verb::Create,
+    Verb::Create,
+    Verb::Create,
+    Verb::Create,
+    Verb::Create,
+    Verb::Create,
+    Verb::Grant,
+    Verb::Grant,
+    Verb::Wait,
+    Verb::Place,
+    Verb::Place,
+    Verb::Place,
+    Verb::Grant,
+    Verb::Grant,
+    Verb::PassOn,
+];
+
+/// Frames within which a world must come to rest.
+const REST: usize = 30_000;
+
+/// A world, what is known to have happened in it, and who watches.
+pub struct Sim {
+    pub world: World,
+    pub model: Model,
+    pub oracle: Oracle,
+    pub dice: Dice,
+    /// How the node that acts next dies.
+    pub crash: Option<Crash>,
+    pub log: Vec<String>,
+}
+
+/// How a world ended.
+#[derive(Debug)]
+struct Failure {
+    what: String,
+    log: Vec<String>,
+}
+
+impl Sim {
+    /// Orgs that know each other along a tree, and one share.
+    pub fn begin(seed: u64, most: usize) -> Result<Self, String> {
+        let mut dice = Dice::new(seed);
+        let mut model = Model::default();
+        let orgs = 2 + dice.below(most - 1);
+        let names: Vec<String> = (0..orgs)
+            .map(|org| format!("Org{org} {}", model.token(Secret::Name { org })))
+            .collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let mut world = World::new(dice.below(1 << 40) as u64, &names);
+        for org in &mut world.orgs {
+            org.skew_ms = dice.below(3_600_000) as i64 - 1_800_000;
+        }
+        let (oracle, crash, log) = (Oracle::default(), None, Vec::new());
+        let mut sim = Self { world, model, oracle, dice, crash, log };
+        for newcomer in 1..orgs {
+            let inviter = sim.dice.below(newcomer);
+            sim.model.paired.insert((inviter, newcomer));
+            sim.world.pair(inviter, newcomer);
+            if newcomer > 1 && sim.dice.chance(30) {
+                let second = (inviter + 1) % newcomer;
+                sim.model.paired.insert((second, newcomer));
+                sim.world.pair(second, newcomer);
+            }
+        }
+        sim.open_share(0)?;
+        sim.look()?;
+        sim.world.doubled_in_100 = 2;
+        Ok(sim)
+    }
+
+    pub fn look(&mut self) -> Result<(), String> {
+        self.oracle.look(&mut self.world, &mut self.model)
+    }
+
+    /// Opens a node that was killed; it must remember what it knew.
+    pub fn restart(&mut self, org: usize, before: Option<Memory>) -> Result<(), String> {
+        self.world.kill(org);
+        self.world.open(org);
+        let after = Memory::of(self.world.replica(org));
+        if let Some(what) = before.as_ref().and_then(|before| before.differs(&after)) {
+            return Err(format!("I5: org {org} lost {what}"));
+        }
+        let said = self.world.replica(org).statements.len();
+        self.world.announce(org);
+        if self.world.replica(org).statements.len() != said {
+            return Err(format!("I5: org {org} has more to say after a restart"));
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, step: Step) -> Result<(), String> {
+        self.dice = Dice::new(step.dice);
+        self.world.dice = Dice::new(step.dice + 1);
+        self.log.push(format!("{:?} {}", step.verb, step.dice));
+        for org in 0..self.world.orgs.len() {
+            if !self.world.is_up(org) && self.dice.chance(35) {
+                self.restart(org, None)?;
+            }
+        }
+        self.step(step.verb)?;
+        self.look()?;
+        if self.dice.chance(15) {
+            return Ok(());
+        }
+        let most = if step.verb == Verb::Wait { 600 } else { 60 };
+        for _ in 0..self.dice.below(most) {
+            self.world.dial();
+            let crash = match self.dice.below(300) {
+                0 => Some(Crash::BeforeFlush),
+                1 => Some(Crash::BeforeEffects),
+                _ => None,
+            };
+            if !self.world.deliver(crash) {
+                break;
+            }
+            self.look()?;
+        }
+        Ok(())
+    }
+
+    /// Lets everybody meet everybody until nothing more is said.
+    pub fn settle(&mut self) -> Result<(), String> {
+        self.world.cut.clear();
+        self.world.doubled_in_100 = 0;
+        for org in 0..self.world.orgs.len() {
+            if !self.world.is_up(org) {
+                self.restart(org, None)?;
+            }
+        }
+        for _ in 0..REST {
+            self.world.dial();
+            if !self.world.deliver_one() {
+                self.world.dial();
+                if !self.world.deliver_one() {
+                    return self.look();
+                }
+            }
+            self.look()?;
+        }
+        Err("the world does not come to rest".to_owned())
+    }
+
+    fn run(&mut self, steps: &[Step]) -> Result<(), String> {
+        for step in steps {
+            self.take(*step)?;
+        }
+        self.settle()?;
+        check_settled(self).map_err(|what| format!("settled: {what}"))?;
+        for org in 0..self.world.orgs.len() {
+            let memory = Memory::of(self.world.replica(org));
+            self.restart(org, Some(memory))?;
+        }
+        self.settle()?;
+        check_settled(self).map_err(|what| format!("settled again: {what}"))
+    }
+}
+
+/// The steps of a seed.
+fn steps(seed: u64, count: usize) -> Vec<Step> {
+    let mut dice = Dice::new(seed ^ 0x5eed);
+    let began: Vec<Step> = BEGIN.iter().map(|verb| Step::of(*verb, &mut dice)).collect();
+    let rest = (0..count).map(|_| Step::random(&mut dice));
+    began.into_iter().chain(rest).collect()
+}
+
+/// Plays steps; the hash of everything sent, or what went wrong.
+fn play(seed: u64, most: usize, steps: &[Step]) -> Result<blake3::Hash, Failure> {
+    let mut kept = None;
+    let ended = catch_unwind(AssertUnwindSafe(|| {
+        let sim = kept.insert(Sim::begin(seed, most)?);
+        sim.run(steps)?;
+        Ok(sim.world.trace.finalize())
+    }));
+    let log = kept.map(|sim| sim.log).unwrap_or_default();
+    match ended {
+        Ok(Ok(hash)) => Ok(hash),
+        Ok(Err(what)) => Err(Failure { what, log }),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|t| (*t).to_owned()));
+            Err(Failure { what: format!("panic: {}", text.unwrap_or_default()), log })
+        }
+    }
+}
+
+/// Leaves out steps while the same promise is still broken.
+fn shrink(seed: u64, most: usize, steps: &[Step], failure: Failure) -> (Vec<Step>, Failure) {
+    let (mut steps, mut failure) = (steps.to_vec(), failure);
+    let mut size = steps.len() / 2;
+    while size > 0 {
+        let mut at = 0;
+        while at < steps.len() {
+            let mut fewer = steps.clone();
+            fewer.drain(at..(at + size).min(steps.len()));
+            match play(seed, most, &fewer) {
+                Err(again) if way(&again.what) == way(&failure.what) => {
+                    (steps, failure) = (fewer, again);
+                }
+                Ok(_) | Err(_) => at += size,
+            }
+        }
+        size /= 2;
+    }
+    (steps, failure)
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    #[allow(clippy::disallowed_methods, reason = "a test may be told how long to run")]
+    let value = std::env::var(name);
+    value.ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// Plays seeds; shows each way in which one fails once, with the fewest steps that still fail.
+fn worlds(first: u64, count: u64, most: usize, length: usize) {
+    let mut found: BTreeMap<String, (u64, String)> = BTreeMap::new();
+    for seed in first..first + count {
+        let steps = steps(seed, length);
+        let Err(failure) = play(seed, most, &steps) else { continue };
+        let way = way(&failure.what);
+        if let Some((seeds, _)) = found.get_mut(&way) {
+            *seeds += 1;
+            continue;
+        }
+        let (steps, failure) = shrink(seed, most, &steps, failure);
+        let log = failure.log.join("\n");
+        let shown = format!("seed {seed}: {}\n{log}\nsteps: {steps:?}", failure.what);
+        found.insert(way, (1, shown));
+        if found.len() as u64 >= number("ENTENTE_WAYS", 1) {
+            break;
+        }
+    }
+    let shown: Vec<String> =
+        found.into_values().map(|(seeds, shown)| format!("{seeds} seeds, as {shown}")).collect();
+    assert!(shown.is_empty(), "up to {most} orgs, {length} steps:\n{}", shown.join("\n\n"));
+}
+
+/// The beginning of a failure, without what differs from seed to seed.
+fn way(what: &str) -> String {
+    what.chars().filter(|c| !c.is_ascii_digit()).take(48).collect()
+}
+
+#[test]
+fn no_promise_breaks_in_random_worlds() {
+    worlds(number("ENTENTE_FIRST", 0), number("ENTENTE_SEEDS", 256), 4, 40);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace() {
+    for seed in 0..4 {
+        let steps = steps(seed, 40);
+        let hash = || play(seed, 4, &steps).map_err(|failure| failure.what);
+        assert_eq!(hash(), hash());
+    }
+}

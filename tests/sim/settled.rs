@@ -1,0 +1,347 @@
+//! What must hold when everybody has met everybody: readers see what the publisher's book holds,
+//! replicas agree, and every row is what its bundles and its dossier make of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::bundle::Verified;
+use crate::codec;
+use crate::dossier::Opening;
+use crate::id::{CompartmentId, LogId, OrgId};
+use crate::identity::OrgKeys;
+use crate::ingest::{FacetRow, LeafRef};
+use crate::keys::{self, FacetKey};
+use crate::replica::{Identity, Replica, Settings};
+use crate::sign::SigningKey;
+use crate::statement::{Body, Statement};
+use crate::store::{MemoryStore, Store};
+use crate::time::Hlc;
+use crate::value::{Fields, Value};
+use crate::vocabulary::{self, FieldType};
+
+use super::model::{Known, What};
+use super::oracle::tokens_in;
+use super::random::Sim;
+
+type Rows = BTreeMap<FacetKey, FacetRow>;
+
+/// Everything that must hold at rest.
+pub fn check_settled(sim: &mut Sim) -> Result<(), String> {
+    for org in 0..sim.world.orgs.len() {
+        let replica = sim.world.replica(org);
+        if replica.receiving() || !replica.waiting().is_empty() {
+            return Err(format!("I2: org {org} waits for {:?}", replica.waiting()));
+        }
+    }
+    check_views(sim)?;
+    check_erased(sim)?;
+    let rows: Vec<Rows> = (0..sim.world.orgs.len()).map(|org| rows(sim.world.replica(org))).collect();
+    check_agreement(sim, &rows)?;
+    check_authors(sim, &rows)?;
+    for (org, rows) in rows.iter().enumerate() {
+        check_rebuilt(sim.world.replica(org), rows).map_err(|what| format!("{what} at org {org}"))?;
+    }
+    let org = sim.dice.below(sim.world.orgs.len());
+    check_shuffled(sim, org, &rows[org])
+}
+
+/// Who reads a field sees the publisher's value; who does not, though it holds other grants, does
+/// not see the field at all.
+fn check_views(sim: &Sim) -> Result<(), String> {
+    let (world, model) = (&sim.world, &sim.model);
+    for owner in 0..world.orgs.len() {
+        let known = Known::of(world.replica(owner));
+        for (index, record) in model.records.iter().enumerate() {
+            if record.owner != owner {
+                continue;
+            }
+            let book = world.replica(owner).book_row(record.kind, &record.id);
+            let book = book.map_err(|e| e.to_string())?.map(|row| row.fields).unwrap_or_default();
+            for ((share, id), _) in model.names.iter().filter(|(_, named)| **named == index) {
+                let readers = model.readers(world, &known, *share, index);
+                let publishes = model.contributes(world, &known, *share, owner).0;
+                for org in (0..world.orgs.len()).filter(|org| *org != owner) {
+                    let mine = readers.iter().filter(|g| model.grants[**g].to == org);
+                    let granted: BTreeSet<&String> =
+                        mine.flat_map(|g| fields_of(&model.grants[*g].what)).collect();
+                    let ended: BTreeSet<&String> = (0..model.grants.len())
+                        .filter(|g| {
+                            let g = &model.grants[*g];
+                            (g.to, g.share, g.section) == (org, *share, owner)
+                        })
+                        .filter(|g| model.ended(world, &known, *g))
+                        .flat_map(|g| fields_of(&model.grants[g].what))
+                        .collect();
+                    let view = world.sees(org, &model.shares[*share].id, record.kind, id);
+                    let shown = view.map(|view| view.fields).unwrap_or_default();
+                    let book = publishes.then_some(&book);
+                    check_view(book, record.kind, &granted, &ended, &shown).map_err(|what| {
+                        format!("I2: #{index} of org {owner} in share {share} at org {org}: {what}")
+                    })?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn fields_of(what: &What) -> impl Iterator<Item = &String> {
+    let fields = match what {
+        What::Fields { fields, .. } => Some(fields),
+        What::Contribute => None,
+    };
+    fields.into_iter().flatten()
+}
+
+fn check_view(
+    book: Option<&Fields>,
+    kind: vocabulary::Kind,
+    granted: &BTreeSet<&String>,
+    ended: &BTreeSet<&String>,
+    shown: &BTreeMap<String, Option<Value>>,
+) -> Result<(), String> {
+    // Without a right to publish, what stands does not follow the book any more.
+    for (field, book) in granted.iter().flat_map(|field| book.map(|book| (field, book))) {
+        let Some(value) = shown.get(*field) else { return Err(format!("{field} is missing")) };
+        // These travel in another form than they have in the book.
+        let is_ref = vocabulary::field(kind, field)
+            .is_some_and(|known| matches!(known.ty, FieldType::Ref(_)));
+        if !is_ref && *field != "consent" && value.as_ref() != book.get(*field) {
+            return Err(format!("{field} is {value:?}, in the book {:?}", book.get(*field)));
+        }
+    }
+    match shown.keys().find(|field| !granted.contains(field) && !ended.contains(field)) {
+        Some(field) => Err(format!("{field} is shown")),
+        None => Ok(()),
+    }
+}
+
+/// Of a record that was taken from an org while its grants stand, no token is left on its disk.
+fn check_erased(sim: &Sim) -> Result<(), String> {
+    let (world, model) = (&sim.world, &sim.model);
+    let known: Vec<Known> = (0..world.orgs.len()).map(|o| Known::of(world.replica(o))).collect();
+    for org in 0..world.orgs.len() {
+        let found: BTreeSet<usize> = world.orgs[org]
+            .disk
+            .contents()
+            .iter()
+            .flat_map(|(key, value)| [tokens_in(key), tokens_in(value)].concat())
+            .collect();
+        for token in found {
+            let super::model::Secret::Value { record, field, .. } = &model.secrets[token] else {
+                continue;
+            };
+            let owner = model.records[*record].owner;
+            let kind = model.records[*record].kind;
+            if owner == org && !model.records[*record].deleted {
+                continue;
+            }
+            let reads = (0..model.shares.len()).any(|share| {
+                let readers = model.readers(world, &known[owner], share, *record);
+                readers.iter().any(|g| model.grants[*g].to == org && model.covers(*g, field))
+            });
+            let ended = (0..model.grants.len()).any(|g| {
+                let at = &model.grants[g];
+                (at.to, at.section) == (org, owner)
+                    && matches!(&at.what, What::Fields { kind: k, .. } if *k == kind)
+                    && model.covers(g, field)
+                    && model.ended(world, &known[owner], g)
+            });
+            if !reads && !ended {
+                return Err(format!("I6: org {org} still holds {field} of #{record} of org {owner}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn rows(replica: &Replica) -> Rows {
+    let mut rows = Rows::new();
+    for (key, row) in replica.store.scan(b"F", &[], usize::MAX).expect("memory") {
+        let key = FacetKey::parse(&key).expect("a facet key");
+        let mut row: FacetRow = codec::own(&row).expect("a row");
+        row.leaves.sort_by_key(place);
+        rows.insert(key, row);
+    }
+    rows
+}
+
+fn place(leaf: &LeafRef) -> (LogId, u64, u16) {
+    (leaf.log, leaf.seq, leaf.index)
+}
+
+/// Publisher and readers have the same dossier, logs and rows of every compartment.
+fn check_agreement(sim: &Sim, rows: &[Rows]) -> Result<(), String> {
+    let world = &sim.world;
+    let index = |id: &OrgId| (0..world.orgs.len()).find(|org| world.id(*org) == *id);
+    for owner in 0..world.orgs.len() {
+        let replica = world.replica(owner);
+        let known = Known::of(replica);
+        // After a right to publish has ended nobody says how far what was written under it counts.
+        let whole = |share: &crate::id::ShareId| {
+            let found = sim.model.shares.iter().position(|at| at.id == *share);
+            found.is_some_and(|share| !sim.model.contributes(world, &known, share, owner).1)
+        };
+        let own = replica.dossiers.iter().filter(|(_, opening, dossier)| {
+            opening.section == world.id(owner)
+                && opening.share.as_ref().is_some_and(whole)
+                && !dossier.retired()
+        });
+        for (id, _, _) in own {
+            let mine = held(replica, id, &rows[owner]);
+            for reader in replica.access().readers(id, world.clock(owner)) {
+                let Some(org) = index(&reader).filter(|org| *org != owner) else { continue };
+                let theirs = held(world.replica(org), id, &rows[org]);
+                for (what, same) in [
+                    ("dossier", mine.0 == theirs.0),
+                    ("logs", mine.1 == theirs.1),
+                    ("rows", mine.2 == theirs.2),
+                ] {
+                    if !same {
+                        return Err(format!(
+                            "I2: orgs {owner} and {org} have different {what} of {id}\n{mine:?}\n{theirs:?}"
+                        ));
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+type Held<'a> = (BTreeSet<crate::id::StatementId>, Vec<(LogId, u64)>, Vec<(&'a FacetKey, &'a FacetRow)>);
+
+fn held<'a>(replica: &Replica, id: &CompartmentId, rows: &'a Rows) -> Held<'a> {
+    let decides = |statement: &&Statement| match statement.body() {
+        Body::Retire { compartment, .. }
+        | Body::Cut { compartment, .. }
+        | Body::Erase { compartment, .. } => compartment == id,
+        _ => false,
+    };
+    let dossier = replica.statements.values().filter(decides).map(Statement::id).collect();
+    let logs = replica.logs.iter().filter(|(_, log)| log.compartment == *id);
+    // What lies above a cut may be held or not.
+    let logs = logs
+        .map(|(log, state)| (*log, replica.counted_height(log, state)))
+        .filter(|(_, height)| *height > 0);
+    let rows = rows.iter().filter(|(key, row)| key.compartment == *id && row.active > 0);
+    (dossier, logs.collect(), rows.collect())
+}
+
+/// I3: whatever stands was written by the publisher or by somebody who was ever let edit it.
+fn check_authors(sim: &Sim, rows: &[Rows]) -> Result<(), String> {
+    let (world, model) = (&sim.world, &sim.model);
+    for (org, rows) in rows.iter().enumerate() {
+        let replica = world.replica(org);
+        for (key, row) in rows {
+            for leaf in &row.leaves {
+                let Some(author) = replica.logs.get(&leaf.log).map(|log| log.author) else {
+                    return Err(format!("I3: org {org} has a leaf of no log"));
+                };
+                let Some((opening, _)) = replica.dossiers.get(&key.compartment) else { continue };
+                let permitted = author == key.section
+                    || model.grants.iter().enumerate().any(|(index, grant)| {
+                        world.id(grant.to) == author
+                            && world.id(grant.section) == key.section
+                            && matches!(&grant.what, What::Fields { edit: true, kind, .. } if *kind == key.kind)
+                            && opening.schema.fields().iter().all(|f| model.covers(index, &f.name))
+                    });
+                if !permitted {
+                    return Err(format!("I3: org {org} has a change of {author}"));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A row is a cache: made anew from its leaves it is the same.
+fn check_rebuilt(replica: &Replica, rows: &Rows) -> Result<(), String> {
+    for (key, row) in rows {
+        let Some((opening, _)) = replica.dossiers.get(&key.compartment) else {
+            return Err("I2: a row of no compartment".to_owned());
+        };
+        let opening: &Opening = opening;
+        let mut leaves = row.leaves.clone();
+        leaves.reverse();
+        let mut made = replica.evaluate(opening, &leaves).map_err(|e| e.to_string())?;
+        made.leaves.sort_by_key(place);
+        if key.share == keys::NO_SHARE {
+            // The book remembers which partner's edit was absorbed last.
+            made.by = row.by;
+        }
+        if made != *row {
+            return Err(format!("I2: a row is not what its leaves make: {row:?}, {made:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// All statements and bundles an org holds, told to a stranger in any order, give the same rows.
+fn check_shuffled(sim: &mut Sim, org: usize, rows: &Rows) -> Result<(), String> {
+    let keys = OrgKeys {
+        root: SigningKey::from_bytes(&sim.dice.bytes()),
+        successor: SigningKey::from_bytes(&sim.dice.bytes()),
+    };
+    let (node, party) = (SigningKey::from_bytes(&sim.dice.bytes()), keys.party("Stranger"));
+    let now = sim.world.clock(org);
+    let certificate = keys.certify(&party, node.public(), None, Hlc(1), now * 2);
+    let me = Identity { party, node, certificate };
+    let store = Box::new(MemoryStore::default());
+    let seed = sim.dice.bytes();
+    let mut fresh =
+        Replica::open(me, Settings::default(), store, now, seed).map_err(|e| e.to_string())?;
+    let replica = sim.world.replica(org);
+    let mut told: Vec<Vec<u8>> = replica.statements.values().map(|s| s.bytes().to_vec()).collect();
+    let mut bundles = Vec::new();
+    for (_, bytes) in replica.store.scan(b"B", &[], usize::MAX).map_err(|e| e.to_string())? {
+        bundles.push(Verified::open(&bytes).map_err(|e| e.to_string())?);
+    }
+    let is_book = |key: &&FacetKey| key.share == keys::NO_SHARE;
+    let wanted: BTreeMap<&FacetKey, &FacetRow> =
+        rows.iter().filter(|(key, _)| !is_book(key)).collect();
+    let retired = |key: &FacetKey| {
+        replica.dossiers.get(&key.compartment).is_none_or(|(_, dossier)| dossier.retired())
+    };
+    fresh.begin(now, seed);
+    while !told.is_empty() || !bundles.is_empty() {
+        // Statements and bundles come mixed; a bundle that cannot be judged yet is told again.
+        for _ in 0..=sim.dice.below(8) {
+            if !told.is_empty() {
+                let bytes = told.swap_remove(sim.dice.below(told.len()));
+                fresh.hear(&bytes).map_err(|error| format!("I2: {error}"))?;
+            }
+        }
+        for bundle in std::mem::take(&mut bundles) {
+            match fresh.authorise(bundle.clone(), None) {
+                Ok(authorised) => fresh.apply(authorised).map_err(|e| e.to_string())?,
+                Err(crate::ingest::Hold::Waiting(_)) if !told.is_empty() => bundles.push(bundle),
+                Err(crate::ingest::Hold::Waiting("gap")) => bundles.push(bundle),
+                Err(_) => {}
+            }
+        }
+        if !bundles.is_empty() {
+            let at = sim.dice.below(bundles.len());
+            bundles.rotate_left(at);
+        }
+    }
+    fresh.commit().map_err(|e| e.to_string())?;
+    let mut made = self::rows(&fresh);
+    made.retain(|_, row| row.active > 0);
+    let wanted: Rows = wanted
+        .into_iter()
+        .filter(|(key, row)| !retired(key) && row.active > 0)
+        .map(|(key, row)| (*key, row.clone()))
+        .collect();
+    if made != wanted {
+        let part = |a: &Rows, b: &Rows| -> Vec<(FacetKey, FacetRow)> {
+            let missing = a.iter().filter(|(key, row)| b.get(*key) != Some(*row));
+            missing.map(|(key, row)| (*key, row.clone())).collect()
+        };
+        return Err(format!(
+            "I2: shuffled delivery at a stranger differs from org {org}: {:?} for {:?}",
+            part(&made, &wanted),
+            part(&wanted, &made)
+        ));
+    }
+    Ok(())
+}
