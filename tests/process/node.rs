@@ -14,6 +14,8 @@ use serde_json::Value as Json;
 
 /// Long enough for anything on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+/// More than any call is told to wait for.
+const CALL_MAX: Duration = Duration::from_secs(90);
 const POLL: Duration = Duration::from_millis(20);
 /// The end of a log that a failed test shows.
 const LOG_TAIL_CHARS: usize = 4_000;
@@ -61,6 +63,7 @@ impl Drop for Place {
 /// What one call of the command line said.
 #[derive(Debug)]
 pub struct Said {
+    #[allow(dead_code, reason = "a failed test shows it")]
     pub line: String,
     pub out: String,
     pub err: String,
@@ -93,32 +96,56 @@ impl Said {
     }
 }
 
-/// Calls the binary with arguments, without a terminal and without our environment.
+/// A call of the command line that goes on.
+#[derive(Debug)]
+pub struct Call {
+    line: String,
+    child: Child,
+    out: mpsc::Receiver<Vec<u8>>,
+    err: mpsc::Receiver<Vec<u8>>,
+}
+
+impl Call {
+    /// Calls the binary with arguments, without a terminal and without our environment.
+    pub fn new(words: &[String], stdin: Stdio) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_entente"))
+            .args(words)
+            .env_remove("ENTENTE_DATA")
+            .env_remove("RUST_LOG")
+            .stdin(stdin)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let out = drained(child.stdout.take().unwrap());
+        let err = drained(child.stderr.take().unwrap());
+        Self { line: words.join(" "), child, out, err }
+    }
+
+    /// Waits for its end.
+    pub fn finish(&mut self) -> Said {
+        let deadline = Instant::now() + CALL_MAX;
+        let [out, err] = [&self.out, &self.err].map(|from| {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let bytes = from.recv_timeout(left);
+            let bytes = bytes.unwrap_or_else(|_| panic!("not over in {CALL_MAX:?}: {}", self.line));
+            String::from_utf8(bytes).unwrap()
+        });
+        let exit = self.child.wait().unwrap().code().unwrap_or(-1);
+        Said { line: self.line.clone(), out, err, exit }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Calls the binary and waits for its end.
 pub fn run(words: &[String], stdin: Stdio) -> Said {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_entente"))
-        .args(words)
-        .env_remove("ENTENTE_DATA")
-        .env_remove("RUST_LOG")
-        .stdin(stdin)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
-    let out = drained(child.stdout.take().unwrap());
-    let err = drained(child.stderr.take().unwrap());
-    let deadline = Instant::now() + PATIENCE;
-    let mut take = |from: mpsc::Receiver<Vec<u8>>| {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let Ok(bytes) = from.recv_timeout(left) else {
-            child.kill().unwrap();
-            child.wait().unwrap();
-            panic!("still running after {PATIENCE:?}: {words:?}");
-        };
-        String::from_utf8(bytes).unwrap()
-    };
-    let (out, err) = (take(out), take(err));
-    let exit = child.wait().unwrap().code().unwrap_or(-1);
-    Said { line: words.join(" "), out, err, exit }
+    Call::new(words, stdin).finish()
 }
 
 fn drained(mut from: impl Read + Send + 'static) -> mpsc::Receiver<Vec<u8>> {
@@ -249,9 +276,11 @@ impl Org {
         String::from_utf8_lossy(&fs::read(self.log_file()).unwrap_or_default()).into_owned()
     }
 
-    /// What the node said when it was ready.
-    pub fn ready(&self) -> Json {
-        serde_json::from_str(&fs::read_to_string(self.said()).unwrap()).unwrap()
+    /// The port where partners reach the node.
+    pub fn port(&self) -> u16 {
+        let ready: Json = serde_json::from_str(&fs::read_to_string(self.said()).unwrap()).unwrap();
+        let address = ready["listen"][0].as_str().unwrap();
+        address.split('/').nth(4).unwrap().parse().unwrap()
     }
 
     /// How the node's process ended, if it has.
@@ -291,19 +320,23 @@ impl Org {
 
     /// The same, with something on standard input.
     pub fn call_with(&self, line: &str, stdin: Stdio) -> Said {
-        let mut all = vec!["--json".into()];
-        all.extend(words(line));
-        self.plain(all, stdin)
+        run(&self.with_data(&format!("--json {line}")), stdin)
     }
 
     /// Calls the command line for people.
     pub fn table(&self, line: &str) -> Said {
-        self.plain(words(line), Stdio::null())
+        run(&self.with_data(line), Stdio::null())
     }
 
-    fn plain(&self, mut all: Vec<String>, stdin: Stdio) -> Said {
-        all.splice(0..0, ["--data".into(), self.data().to_str().unwrap().into()]);
-        run(&all, stdin)
+    /// Begins a call that goes on while the test does something else.
+    pub fn begin_call(&self, line: &str) -> Call {
+        Call::new(&self.with_data(&format!("--json {line}")), Stdio::null())
+    }
+
+    fn with_data(&self, line: &str) -> Vec<String> {
+        let mut all = vec!["--data".into(), self.data().to_str().unwrap().into()];
+        all.extend(words(line));
+        all
     }
 
     /// Calls the command line; what it answers when all is well.
