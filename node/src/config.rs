@@ -56,8 +56,6 @@ pub struct Config {
     pub behind_proxy: Setting<bool>,
     /// The engine that keeps the data: one of [`STORES`].
     pub store: Setting<String>,
-    /// Where phone numbers without a country are from, such as `CN`.
-    pub region: Setting<Option<String>>,
     /// What is logged, as `RUST_LOG` says it.
     pub log: Setting<String>,
     /// Whether a person's data leaves only with that person's consent.
@@ -129,11 +127,9 @@ const HTTP_ROW: Row =
 const PROXY_ROW: Row =
     row("behind_proxy", "ENTENTE_BEHIND_PROXY", "--behind-proxy", "true or false");
 const STORE_ROW: Row = row("store", "ENTENTE_STORE", "", "sled");
-const REGION_ROW: Row = row("region", "ENTENTE_REGION", "", "a country of two letters such as CN");
 const LOG_ROW: Row = row("log", "ENTENTE_LOG", "-v", "a filter such as info or entente=debug");
 const CONSENT_ROW: Row = row("consent.required", "ENTENTE_CONSENT_REQUIRED", "", "true or false");
-const ROWS: [&Row; 7] =
-    [&LISTEN_ROW, &HTTP_ROW, &PROXY_ROW, &STORE_ROW, &REGION_ROW, &LOG_ROW, &CONSENT_ROW];
+const ROWS: [&Row; 6] = [&LISTEN_ROW, &HTTP_ROW, &PROXY_ROW, &STORE_ROW, &LOG_ROW, &CONSENT_ROW];
 
 /// The variables of the environment that are looked at.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -171,7 +167,6 @@ impl Config {
                 let name = v.as_str()?;
                 STORES.contains(&name).then(|| name.to_owned())
             })?,
-            region: sources.find(&REGION_ROW, None, &Json::Null, region)?,
             log: match (sources.environment)(LOG_VARIABLE).filter(|_| verbose.is_none()) {
                 Some(value) => {
                     Setting { value, from: Source::Environment, said_by: Some(LOG_VARIABLE.into()) }
@@ -199,7 +194,6 @@ impl Config {
             line(&HTTP_ROW, &self.http, json!(self.http.value.to_string())),
             line(&PROXY_ROW, &self.behind_proxy, json!(self.behind_proxy.value)),
             line(&STORE_ROW, &self.store, json!(self.store.value)),
-            line(&REGION_ROW, &self.region, json!(self.region.value)),
             line(&LOG_ROW, &self.log, json!(self.log.value)),
             line(&CONSENT_ROW, &self.consent_required, json!(self.consent_required.value)),
         ]
@@ -294,16 +288,6 @@ fn addresses(value: &Json) -> Option<Vec<String>> {
     };
     let good = |one: &String| one.parse::<libp2p::Multiaddr>().is_ok_and(|a| !a.is_empty());
     list.iter().all(good).then_some(list)
-}
-
-fn region(value: &Json) -> Option<Option<String>> {
-    match value {
-        Json::Null => Some(None),
-        value => {
-            let text = value.as_str()?.to_ascii_uppercase();
-            (text.len() == 2 && text.bytes().all(|b| b.is_ascii_uppercase())).then_some(Some(text))
-        }
-    }
 }
 
 #[cfg(test)]

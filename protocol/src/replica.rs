@@ -394,6 +394,20 @@ impl Replica {
             })
     }
 
+    /// Makes what is written so far durable in the middle of long work, so that memory stays
+    /// bounded. Effects still wait for the commit.
+    pub(crate) fn relieve(&mut self) -> Result<(), Refusal> {
+        const PENDING_MAX: usize = 8 * 1024;
+        if self.store.pending_len() <= PENDING_MAX {
+            return Ok(());
+        }
+        // An erasure that was said is carried out in the same batch.
+        while let Some((compartment, records)) = self.dirty.erased.pop() {
+            self.redact(&compartment, &records)?;
+        }
+        Ok(self.store.flush()?)
+    }
+
     /// The time of something said now.
     pub(crate) fn tick(&mut self) -> Hlc {
         self.clock = self.clock.tick(self.now);
@@ -504,15 +518,13 @@ impl Replica {
     }
 
     pub(crate) fn put(&mut self, key: &[u8], value: Vec<u8>) -> Result<(), Refusal> {
-        let mut batch = crate::store::Batch::default();
-        batch.put(key, value);
-        Ok(self.store.commit(batch)?)
+        self.store.write(key.to_vec(), Some(value));
+        Ok(())
     }
 
     pub(crate) fn remove(&mut self, key: &[u8]) -> Result<(), Refusal> {
-        let mut batch = crate::store::Batch::default();
-        batch.remove(key);
-        Ok(self.store.commit(batch)?)
+        self.store.write(key.to_vec(), None);
+        Ok(())
     }
 
     pub(crate) fn read<T: for<'b> Decode<'b, ()>>(&self, key: &[u8]) -> Result<Option<T>, Refusal> {

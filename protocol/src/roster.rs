@@ -7,6 +7,7 @@ use crate::id::{OrgId, RecordId, ShareId};
 use crate::refusal::Refusal;
 use crate::replica::Replica;
 use crate::section::Held;
+use crate::sharing::Leaving;
 use crate::value::{Fields, Value};
 use crate::view::{ListQuery, RecordView};
 use crate::vocabulary::{Kind, canonical_json};
@@ -20,7 +21,7 @@ pub struct Invitation {
     pub staff: Vec<String>,
     /// `participation.status`.
     pub status: String,
-    /// `participation.role`.
+    /// `participation.role`; unless said, customers attend and staff are staff.
     pub role: Option<String>,
 }
 
@@ -97,6 +98,27 @@ impl Replica {
         Ok(invited)
     }
 
+    /// What adding them would let out, customers and participations; and what would be held back.
+    pub fn preview_participations(
+        &self,
+        event: &Address,
+        invitation: &Invitation,
+    ) -> Result<(Vec<Leaving>, Vec<Held>), Refusal> {
+        let Some(share) = self.share_of_event(event)? else { return Ok(Default::default()) };
+        let (mut leaving, held) =
+            self.preview_place(&share, Kind::Customer, &invitation.customers)?;
+        let customers = invitation.customers.iter().map(|id| (Some(*id), None));
+        let staff = invitation.staff.iter().map(|name| (None, Some(name.clone())));
+        let participations = customers
+            .chain(staff)
+            .map(|(customer, staff)| {
+                self.participation(event, Some(share), invitation, customer, &staff)
+            })
+            .collect::<Vec<Fields>>();
+        leaving.extend(self.preview_new(&share, Kind::Participation, &participations)?);
+        Ok((leaving, held))
+    }
+
     /// The fields of a participation to be.
     fn participation(
         &self,
@@ -107,7 +129,8 @@ impl Replica {
         staff: &Option<String>,
     ) -> Fields {
         let me = self.me.party.org;
-        let role = invitation.role.clone().or(staff.as_ref().map(|_| "staff".to_owned()));
+        let usual = if staff.is_some() { "staff" } else { "attendee" };
+        let role = invitation.role.clone().unwrap_or_else(|| usual.to_owned());
         let via = share.map(|share| {
             let via: Vec<String> =
                 self.chain_to(&share, &me).iter().map(OrgId::to_string).collect();
@@ -118,7 +141,7 @@ impl Replica {
             ("customer", customer.map(|id| Value::Str(Kind::Customer.id_text(&id)))),
             ("staff_name", staff.clone().map(Value::Str)),
             ("status", Some(Value::Str(invitation.status.clone()))),
-            ("role", role.map(Value::Str)),
+            ("role", Some(Value::Str(role))),
             ("contributed_by", Some(Value::Str(me.to_string()))),
             ("via", via),
         ];

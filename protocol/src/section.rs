@@ -62,6 +62,19 @@ pub struct Held {
     pub reason: HeldBack,
 }
 
+/// Records whose moves become durable together while a plan is carried out.
+const MOVES_AT_ONCE: usize = 1024;
+
+/// First leaves to be written, by kind and home.
+type Entries = BTreeMap<CompartmentId, Vec<(RecordId, u32, Fields)>>;
+
+/// What a part of a plan writes.
+#[derive(Default)]
+struct Moving {
+    entries: BTreeMap<Kind, Entries>,
+    erased: BTreeMap<CompartmentId, Vec<RecordTurn>>,
+}
+
 /// What placing did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Placed {
@@ -99,12 +112,6 @@ impl Replica {
                 && self.grants.in_force(&grant.id, self.now).is_ok()
         });
         mine.map(|grant| Some(grant.id)).ok_or(Refusal::MayNotContribute { kind })
-    }
-
-    /// Whether what is published of a kind still follows the book: the share runs, and this org
-    /// may contribute to it.
-    fn follows(&self, share: &ShareId, kind: Kind) -> bool {
-        self.check_open(share).is_ok() && self.publishing_grant(share, kind).is_ok()
     }
 
     /// The grant to publish under into a compartment: one that began after it is admitted first.
@@ -238,6 +245,27 @@ impl Replica {
     ) -> Result<(Vec<Leaving>, Vec<Held>), Refusal> {
         self.check_open(share)?;
         self.publishing_grant(share, kind)?;
+        let audience = self.audience(share, kind);
+        let mut placed = Placed::default();
+        let mut shown = Vec::new();
+        for record in records {
+            let Some(row) = self.book_row(kind, record)? else {
+                return Err(Refusal::NotOwn { text: kind.id_text(record) });
+            };
+            if self.consents(share, kind, record, &row.fields, &audience, &mut placed)? {
+                shown.push(row.fields);
+            }
+        }
+        Ok((self.preview_new(share, kind, &shown)?, placed.held_back))
+    }
+
+    /// What records with these fields would let out, one entry a rule.
+    pub(crate) fn preview_new(
+        &self,
+        share: &ShareId,
+        kind: Kind,
+        records: &[Fields],
+    ) -> Result<Vec<Leaving>, Refusal> {
         let section = self.rules(share)?;
         let mut leaving: BTreeMap<GrantId, Leaving> = BTreeMap::new();
         for rule in section.rules.iter().filter(|rule| rule.kind == kind) {
@@ -245,22 +273,14 @@ impl Replica {
             let none = Leaving { org: rule.org, kind, fields, records: 0, held_back: 0 };
             leaving.insert(rule.grant, none);
         }
-        let audience = self.audience(share, kind);
-        let mut placed = Placed::default();
-        for record in records {
-            let Some(row) = self.book_row(kind, record)? else {
-                return Err(Refusal::NotOwn { text: kind.id_text(record) });
-            };
-            if !self.consents(share, kind, record, &row.fields, &audience, &mut placed)? {
-                continue;
-            }
-            for grant in self.reach(&section, share, kind, &row.fields)? {
+        for fields in records {
+            for grant in self.reach(&section, share, kind, fields)? {
                 if let Some(leaving) = leaving.get_mut(&grant) {
                     leaving.records += 1;
                 }
             }
         }
-        Ok((leaving.into_values().collect(), placed.held_back))
+        Ok(leaving.into_values().collect())
     }
 
     /// Orgs that rules of this section are for.
@@ -374,7 +394,7 @@ impl Replica {
     ) -> Result<bool, Refusal> {
         let Some(section) = self.sections.remove(share) else { return Ok(false) };
         let classes = section.classes.get(&kind).cloned().unwrap_or_default();
-        let mut entries: BTreeMap<CompartmentId, Vec<(RecordId, u32, Fields)>> = BTreeMap::new();
+        let mut entries = Entries::new();
         let mut known = true;
         let mut publications = Vec::new();
         'records: for record in records {
@@ -414,7 +434,7 @@ impl Replica {
         &mut self,
         share: &ShareId,
         kind: Kind,
-        entries: BTreeMap<CompartmentId, Vec<(RecordId, u32, Fields)>>,
+        entries: Entries,
     ) -> Result<(), Refusal> {
         for (home, records) in entries {
             let grant = self.writing_grant(share, kind, &home)?;
@@ -539,9 +559,6 @@ impl Replica {
     /// Brings one placed record's facets up to date; a changed audience goes through the plan.
     fn refresh(&mut self, share: &ShareId, kind: Kind, record: &RecordId) -> Result<(), Refusal> {
         let Some(row) = self.book_row(kind, record)? else { return Ok(()) };
-        if !self.follows(share, kind) {
-            return Ok(());
-        }
         if !self.is_at_home(share, kind, record, &row.fields)? {
             self.reconcile(share)?;
         }
@@ -833,7 +850,8 @@ impl Replica {
             }
             let Some((_, reach)) = reached.remove(record) else { continue };
             let homes = publication.homes.clone();
-            for (home, turn) in homes.iter().filter(|(h, _)| !self.rules_admitted(h).is_subset(&reach))
+            for (home, turn) in
+                homes.iter().filter(|(h, _)| !self.rules_admitted(h).is_subset(&reach))
             {
                 publication.homes.remove(home);
                 let at = RecordTurn { record: publication.record, turn: *turn };
@@ -850,7 +868,9 @@ impl Replica {
         Ok(())
     }
 
-    /// Moves records; answers which compartments each new home takes over from.
+    /// Moves records; answers which compartments each new home takes over from. A plan for very
+    /// many records is made durable in parts, each complete in itself; whatever a crash leaves
+    /// undone is planned again when the node starts.
     fn carry_out(
         &mut self,
         share: &ShareId,
@@ -859,41 +879,56 @@ impl Replica {
         mut publications: BTreeMap<RecordId, Publication>,
     ) -> Result<BTreeMap<CompartmentId, BTreeSet<CompartmentId>>, Refusal> {
         let mut follows: BTreeMap<CompartmentId, BTreeSet<CompartmentId>> = BTreeMap::new();
-        let mut erased: BTreeMap<CompartmentId, Vec<RecordTurn>> = BTreeMap::new();
-        let mut entries: BTreeMap<Kind, BTreeMap<CompartmentId, Vec<(RecordId, u32, Fields)>>> =
-            BTreeMap::new();
-        for (record, way) in &plan.moves {
-            let Some(publication) = publications.get_mut(record) else { continue };
-            let kind = publication.kind;
-            let Some(row) = self.book_row(kind, record)? else { continue };
-            for old in &way.leave {
-                let turn = publication.homes.remove(old).unwrap_or_default();
-                if !plan.retire.contains(old) {
-                    let at = RecordTurn { record: publication.record, turn };
-                    erased.entry(*old).or_default().push(at);
+        let moves: Vec<(&RecordId, &plan::Move)> = plan.moves.iter().collect();
+        for moves in moves.chunks(MOVES_AT_ONCE) {
+            let mut part = Moving::default();
+            for (record, way) in moves {
+                let Some(publication) = publications.get_mut(record) else { continue };
+                self.move_one(share, section, plan, (record, way), publication, &mut part)?;
+                for home in publication.homes.keys() {
+                    follows.entry(*home).or_default().extend(way.leave.iter().copied());
                 }
             }
-            if !way.enter.is_empty() {
-                publication.turn += 1;
+            for (kind, entries) in part.entries {
+                self.write_first(share, kind, entries)?;
             }
-            for slot in &way.enter {
-                let Some(home) = section.homes.get(slot).copied() else { continue };
-                let fields = self.project_slot(share, slot, &row.fields)?;
-                let entry = (publication.record, publication.turn, fields);
-                entries.entry(kind).or_default().entry(home).or_default().push(entry);
-                publication.homes.insert(home, publication.turn);
-                follows.entry(home).or_default().extend(way.leave.iter().copied());
+            for (home, turns) in part.erased {
+                self.erase(&home, turns)?;
             }
-            let bytes = codec::to_bytes(publication);
-            self.put(&keys::publication(share, record), bytes)?;
-        }
-        for (kind, entries) in entries {
-            self.write_first(share, kind, entries)?;
-        }
-        for (home, turns) in erased {
-            self.erase(&home, turns)?;
+            self.relieve()?;
         }
         Ok(follows)
+    }
+
+    fn move_one(
+        &mut self,
+        share: &ShareId,
+        section: &Section,
+        plan: &plan::Plan,
+        (record, way): (&RecordId, &plan::Move),
+        publication: &mut Publication,
+        part: &mut Moving,
+    ) -> Result<(), Refusal> {
+        let kind = publication.kind;
+        let Some(row) = self.book_row(kind, record)? else { return Ok(()) };
+        for old in &way.leave {
+            let turn = publication.homes.remove(old).unwrap_or_default();
+            if !plan.retire.contains(old) {
+                let at = RecordTurn { record: publication.record, turn };
+                part.erased.entry(*old).or_default().push(at);
+            }
+        }
+        if !way.enter.is_empty() {
+            publication.turn += 1;
+        }
+        for slot in &way.enter {
+            let Some(home) = section.homes.get(slot).copied() else { continue };
+            let fields = self.project_slot(share, slot, &row.fields)?;
+            let entry = (publication.record, publication.turn, fields);
+            part.entries.entry(kind).or_default().entry(home).or_default().push(entry);
+            publication.homes.insert(home, publication.turn);
+        }
+        self.put(&keys::publication(share, record), codec::to_bytes(publication))
     }
 
     fn open_compartments(&self, share: &ShareId) -> Result<Vec<Open>, Refusal> {

@@ -505,6 +505,12 @@ impl Replica {
         owed
     }
 
+    /// Logs that wait for something before they can be taken, with the reason.
+    pub fn stalled(&self) -> Vec<(OrgId, &'static str)> {
+        let sessions = self.sessions.values().filter_map(|s| Some((s.org?, s)));
+        sessions.flat_map(|(org, s)| s.stalled.values().map(move |why| (org, *why))).collect()
+    }
+
     /// How many logs are on their way here or wait for something.
     pub fn unfinished(&self) -> u64 {
         self.sessions.values().map(|s| (s.offers.len() + s.stalled.len()) as u64).sum()

@@ -402,7 +402,9 @@ impl Sim {
             };
             let shown = values.get(edit.field()).map(tokens).unwrap_or_default();
             if !entered.iter().all(|token| shown.contains(token)) {
-                return Err(format!("I9: org {org} was told that {edit:?} is stored; it shows {shown:?}"));
+                return Err(format!(
+                    "I9: org {org} was told that {edit:?} is stored; it shows {shown:?}"
+                ));
             }
         }
         Ok(true)

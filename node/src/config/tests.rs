@@ -28,7 +28,6 @@ fn an_option_beats_the_environment_beats_the_file_beats_the_default() {
         (config.consent_required.value, config.consent_required.from),
         (false, Source::File)
     );
-    assert_eq!((config.region.value.clone(), config.region.from), (None, Source::Default));
     let line = config.lines().into_iter().find(|line| line.key == "store").unwrap();
     assert_eq!((line.value, line.from), (json!("sled"), Source::File));
     fs::remove_dir_all(data).unwrap();

@@ -12,8 +12,6 @@ use entente_protocol::refusal::Refusal;
 use entente_protocol::roster::Invitation;
 
 const FIRST_STATUS: &str = "invited";
-const FIRST_ROLE: &str = "attendee";
-const STAFF_ROLE: &str = "staff";
 
 /// Adds them, and places what they need in this org's part of the event's share.
 pub fn add(
@@ -21,45 +19,40 @@ pub fn add(
     event: &str,
     order: &AddParticipations,
 ) -> Answer<Participations> {
-    let (event, customers) = named(replica, event, order)?;
-    let status = order.status.as_deref().unwrap_or(FIRST_STATUS);
-    let role = order.role.as_deref();
-    // Refused here, before anything is written.
-    vocabulary::parse_text(Kind::Participation, "status", status)?;
-    if let Some(role) = role {
-        vocabulary::parse_text(Kind::Participation, "role", role)?;
-    }
-    let mut added = Participations::default();
-    for (customers, staff, role) in [
-        (customers, Vec::new(), role.unwrap_or(FIRST_ROLE)),
-        (Vec::new(), order.staff.clone(), role.unwrap_or(STAFF_ROLE)),
-    ] {
-        if customers.is_empty() && staff.is_empty() {
-            continue;
-        }
-        let (status, role) = (status.to_owned(), Some(role.to_owned()));
-        let made =
-            replica.add_participations(&event, &Invitation { customers, staff, status, role })?;
-        added.participations.extend(made.participations.iter().map(|(id, customer)| {
-            Participation {
-                id: Kind::Participation.id_text(id),
-                customer: customer.as_ref().map(|id| Kind::Customer.id_text(id)),
-            }
-        }));
-        let held = made.held_back.iter().map(|(kind, held)| (*kind, held));
-        added.held_back.extend(shown::held_back(replica, held));
-    }
-    Ok(added)
+    let (event, invitation) = invitation(replica, event, order)?;
+    let made = replica.add_participations(&event, &invitation)?;
+    let one = |(id, customer): &(RecordId, Option<RecordId>)| Participation {
+        id: Kind::Participation.id_text(id),
+        customer: customer.as_ref().map(|id| Kind::Customer.id_text(id)),
+    };
+    let held = made.held_back.iter().map(|(kind, held)| (*kind, held));
+    Ok(Participations {
+        participations: made.participations.iter().map(one).collect(),
+        held_back: shown::held_back(replica, held),
+    })
 }
 
 /// What would leave if they were added.
 pub fn preview(replica: &mut Replica, event: &str, order: &AddParticipations) -> Answer<Leaving> {
-    let (event, customers) = named(replica, event, order)?;
-    let Some(share) = replica.share_of_event(&event)? else {
-        return Ok(shown::leaving(replica, Kind::Customer, &[], &[]));
-    };
-    let (to, held) = replica.preview_place(&share, Kind::Customer, &customers)?;
+    let (event, invitation) = invitation(replica, event, order)?;
+    let (to, held) = replica.preview_participations(&event, &invitation)?;
     Ok(shown::leaving(replica, Kind::Customer, &to, &held))
+}
+
+/// The event and who is to be added, refused before anything is written.
+fn invitation(
+    replica: &mut Replica,
+    event: &str,
+    order: &AddParticipations,
+) -> Answer<(Address, Invitation)> {
+    let (event, customers) = named(replica, event, order)?;
+    let status = order.status.as_deref().unwrap_or(FIRST_STATUS);
+    vocabulary::parse_text(Kind::Participation, "status", status)?;
+    if let Some(role) = &order.role {
+        vocabulary::parse_text(Kind::Participation, "role", role)?;
+    }
+    let (status, role) = (status.to_owned(), order.role.clone());
+    Ok((event, Invitation { customers, staff: order.staff.clone(), status, role }))
 }
 
 fn named(
