@@ -104,7 +104,6 @@ impl Dice {
 }
 
 pub struct Org {
-    pub name: String,
     pub identity: Identity,
     pub settings: Settings,
     pub disk: Disk,
@@ -174,7 +173,6 @@ impl World {
         let at = Hlc(self.now << 16);
         let certificate = keys.certify(&party, node.public(), Some(1), at, self.now + year);
         let org = Org {
-            name: name.to_owned(),
             identity: Identity { party, node, certificate },
             settings: Settings::default(),
             disk: Disk::default(),

@@ -1,4 +1,4 @@
-//! The route table of the HTTP API, and nothing else.
+//! The route table of the HTTP API and the pages, and nothing else.
 
 pub mod access;
 mod customer;
@@ -6,13 +6,13 @@ mod input;
 mod node;
 pub mod openapi;
 mod partner;
-mod problem;
+pub mod problem;
 mod progress;
 mod record;
 mod share;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::future::Future;
 use std::io;
@@ -31,6 +31,7 @@ use problem::Failure;
 
 use crate::api;
 use crate::engine::EngineHandle;
+use crate::pages;
 
 const BODY_MAX_BYTES: usize = 1 << 20;
 const FILE_MAX_BYTES: usize = 64 << 20;
@@ -105,8 +106,15 @@ pub fn router(app: App) -> Router {
         .merge(files)
         .layer(from_fn_with_state(app.clone(), access::with_token))
         .route("/openapi.json", get(openapi::document));
+    let pages = Router::new()
+        .route("/", get(pages::home::show))
+        .route("/events/{id}", get(pages::event::show))
+        .layer(from_fn_with_state(app.clone(), pages::door::with_session))
+        .route(pages::STYLE_PATH, get(pages::style))
+        .layer(map_response(pages::walled));
     Router::new()
         .nest(api::ROOT, api)
+        .merge(pages)
         .route("/healthz", get(node::healthy))
         .route("/readyz", get(node::ready))
         .fallback(|| async { Failure::NoSuchPlace })

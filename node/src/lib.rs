@@ -15,3 +15,4 @@ pub mod import;
 pub mod service;
 pub mod api;
 pub mod http;
+pub mod pages;

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use crate::codec;
 use crate::id::{OrgId, StatementId};
 use crate::keys;
+use crate::mutation::{Law, broken};
 use crate::refusal::Refusal;
 use crate::replica::{Effect, Replica};
 use crate::statement::{Body, Cause, Scope};
@@ -106,6 +107,9 @@ impl Replica {
         }
         for link in chain {
             due.add(link.id.into());
+            if broken(Law::Revocations) {
+                continue;
+            }
             for (revocation, _) in self.grants.revocations(&link.id) {
                 due.add(revocation);
             }
@@ -116,7 +120,7 @@ impl Replica {
     /// Whose right has ended hears only what ends things: not who came after it.
     fn add_dossier(&self, due: &mut Due, id: &crate::id::CompartmentId, org: &OrgId) {
         let Some((opening, dossier)) = self.dossiers.get(id) else { return };
-        let reads = self.access().may_serve(org, id, self.now);
+        let reads = self.access().may_serve(org, id, self.now) || broken(Law::LaterNames);
         self.add_org(due, &opening.section);
         if let Some(share) = opening.share {
             if let Some(opener) = self.grants.opener(&share) {

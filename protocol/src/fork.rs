@@ -121,7 +121,7 @@ impl Replica {
     fn tell_fork(&mut self, conn: Conn, proof: &ForkProof) {
         let Some(org) = self.sessions.get(&conn).and_then(|s| s.org) else { return };
         if self.access().may_read(&org, &proof.first.compartment) {
-            self.send(conn, &Frame::Fork { proof: proof.clone() });
+            self.send(conn, &Frame::Fork { proof: Box::new(proof.clone()) });
         }
     }
 

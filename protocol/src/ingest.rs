@@ -10,6 +10,7 @@ use crate::facet::{self, Facet};
 use crate::id::{CompartmentId, GrantId, LogId, Nonce, OrgId, RecordId};
 use crate::keys::{self, FacetKey};
 use crate::log::LogState;
+use crate::mutation::{Law, broken};
 use crate::refusal::Refusal;
 use crate::replica::Replica;
 use crate::statement::{Body, Cause, Nonce32, RecordTurn};
@@ -192,7 +193,7 @@ impl Replica {
         if let Some((_, dossier)) = self.dossiers.get(&compartment) {
             for leaf in &mut bundle.leaves {
                 let (record, turn) = leaf.place();
-                if turn <= dossier.erased(&record) {
+                if turn <= dossier.erased(&record) && !broken(Law::LateErased) {
                     *leaf = leaf.redacted();
                 }
             }
@@ -229,7 +230,8 @@ impl Replica {
             turn,
             compartment: header.compartment,
         };
-        if self.dossiers.get(&key.compartment).is_some_and(|(_, d)| turn <= d.erased(&record)) {
+        let erased = self.dossiers.get(&key.compartment).map_or(0, |(_, d)| d.erased(&record));
+        if turn <= erased && !broken(Law::LateErased) {
             return Ok(());
         }
         let bytes = key.bytes();
@@ -263,6 +265,9 @@ impl Replica {
                     && header.author != self.me.party.org
                 {
                     let before = known.map(|row| row.fields).unwrap_or_default();
+                    if broken(Law::Absorb) {
+                        return self.put(&bytes, codec::to_bytes(&row));
+                    }
                     self.absorb(&key, &before, &row.fields, header.author)?;
                 }
                 row
@@ -424,6 +429,9 @@ impl Replica {
         let opening = opening.clone();
         self.dirty.kinds.insert(opening.kind);
         let share = opening.share.unwrap_or(keys::NO_SHARE);
+        if broken(Law::Redaction) {
+            return Ok(());
+        }
         let mut redactions: std::collections::BTreeMap<(LogId, u64), Vec<u16>> = Default::default();
         for erased in records {
             if self

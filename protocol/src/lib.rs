@@ -7,6 +7,8 @@
 //! the [`dossier`] and by what a [`change`] may do; [`view`] shows it.
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
+mod mutation;
+
 pub mod codec;
 pub mod id;
 pub mod sign;
@@ -55,3 +57,6 @@ mod world;
 #[cfg(test)]
 #[path = "../../tests/sim/mod.rs"]
 mod sim;
+#[cfg(test)]
+#[path = "../../tests/vectors.rs"]
+mod vectors;

@@ -217,7 +217,7 @@ pub enum Frame {
     Fork {
         /// The two headers.
         #[n(0)]
-        proof: ForkProof,
+        proof: Box<ForkProof>,
     },
     /// This log cannot be had from the sender any more.
     #[n(17)]

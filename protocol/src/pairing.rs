@@ -287,7 +287,7 @@ impl Replica {
         let known = self.partners.get(&org);
         let alias = match known {
             Some(partner) => partner.alias.clone(),
-            None => self.free_alias(&self.directory.name(&org).to_owned()),
+            None => self.free_alias(self.directory.name(&org)),
         };
         self.store_partner(Partner {
             org,

@@ -115,7 +115,7 @@ impl Replica {
             .copied()
             .collect();
         for org in new {
-            let alias = self.free_alias(&self.directory.name(&org).to_owned());
+            let alias = self.free_alias(self.directory.name(&org));
             self.store_partner(Partner {
                 org,
                 alias,

@@ -14,6 +14,7 @@ use crate::id::{CompartmentId, LogId, Nonce, OrgId, PublicKey, RecordId, ShareId
 use crate::identity::{Authority, Directory};
 use crate::keys;
 use crate::log::LogState;
+use crate::mutation::{Law, broken};
 use crate::partner::Partner;
 use crate::refusal::Refusal;
 use crate::session::Session;
@@ -333,7 +334,9 @@ impl Replica {
         if self.store.pending_len() > 0 {
             let clock = codec::to_bytes(&self.clock);
             self.put(keys::CLOCK, clock)?;
-            self.store.flush()?;
+            if !broken(Law::Durable) || self.sessions.is_empty() {
+                self.store.flush()?;
+            }
         }
         self.after_commit()?;
         for kind in std::mem::take(&mut self.dirty.kinds) {
@@ -367,6 +370,9 @@ impl Replica {
 
     /// Drops one retired compartment whose successors have been taken; false when none is left.
     fn drop_one_left(&mut self) -> Result<bool, Refusal> {
+        if broken(Law::Retired) {
+            return Ok(false);
+        }
         let ready = self.leaving.iter().find(|id| self.may_drop(id)).copied();
         let Some(id) = ready else { return Ok(false) };
         self.leaving.remove(&id);

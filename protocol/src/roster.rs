@@ -175,7 +175,10 @@ impl Replica {
     }
 
     /// The ids under which an event is referred to, with the share in which each holds.
-    fn names_of(&self, event: &Address) -> Result<BTreeSet<(Option<ShareId>, String)>, Refusal> {
+    pub fn names_of(
+        &self,
+        event: &Address,
+    ) -> Result<BTreeSet<(Option<ShareId>, String)>, Refusal> {
         let mut ids = BTreeSet::from([(None, event.text())]);
         if let Address::Own { record, .. } = event {
             for share in self.shares_of(record)? {

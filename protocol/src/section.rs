@@ -14,6 +14,7 @@ use crate::id::{
 };
 use crate::ingest::{Draft, FacetRow};
 use crate::keys::{self, FacetKey};
+use crate::mutation::{Law, broken};
 use crate::plan::{self, Home, Open, Rule, Slot};
 use crate::refusal::Refusal;
 use crate::replica::Replica;
@@ -525,7 +526,7 @@ impl Replica {
         for share in self.shares_of(record)? {
             self.refresh(&share, kind, record)?;
         }
-        if kind == Kind::Customer {
+        if kind == Kind::Customer && !broken(Law::FollowCustomer) {
             self.follow_customer(record)?;
         }
         Ok(())
@@ -655,7 +656,9 @@ impl Replica {
                 erased.entry(*home).or_default().push(at);
             }
             removed += 1;
-            self.put(&keys::last_turn(share, record), codec::to_bytes(&publication.turn))?;
+            if !broken(Law::Turn) {
+                self.put(&keys::last_turn(share, record), codec::to_bytes(&publication.turn))?;
+            }
             self.remove(&keys::publication(share, record))?;
             self.remove(&keys::published(share, &publication.record))?;
             let mut shares = self.shares_of(record)?;
@@ -804,7 +807,7 @@ impl Replica {
                     continue;
                 }
                 for (revocation, ended) in self.grants.revocations(grant) {
-                    if !dossier.has_cut(&Cause::Revoke(revocation)) {
+                    if !dossier.has_cut(&Cause::Revoke(revocation)) && !broken(Law::CutOnRevoke) {
                         cuts.insert((*id, revocation), ended);
                     }
                 }

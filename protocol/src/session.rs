@@ -172,7 +172,7 @@ impl Replica {
             Frame::Bundles { bundles } if open => self.on_bundles(conn, bundles),
             Frame::Stored { log, height } if open => self.on_stored(conn, log, height),
             Frame::Stop { log } if open => self.on_stop(conn, log),
-            Frame::Fork { proof } if open => self.on_fork(conn, proof),
+            Frame::Fork { proof } if open => self.on_fork(conn, *proof),
             Frame::Gone { log } if open => self.on_gone(conn, log),
             Frame::Refused { code } => {
                 self.sessions.remove(&conn);

@@ -6,6 +6,7 @@ use crate::codec;
 use crate::grant::{ChainError, GrantInfo};
 use crate::id::{CompartmentId, GrantId, Nonce, OrgId, RecordId, ShareId};
 use crate::keys;
+use crate::mutation::{Law, broken};
 use crate::refusal::Refusal;
 use crate::replica::Replica;
 use crate::select::Selector;
@@ -212,7 +213,8 @@ impl Replica {
         };
         let mut all: BTreeSet<String> = fields.iter().cloned().collect();
         for field in &all {
-            if vocabulary::class(*kind, field) == Some(Class::S5) {
+            let internal = vocabulary::class(*kind, field) == Some(Class::S5);
+            if internal && !broken(Law::Internal) {
                 return Err(Refusal::Internal { kind: *kind, field: field.clone() });
             }
             if vocabulary::field(*kind, field).is_none() {
@@ -373,6 +375,14 @@ impl Replica {
         }
         all.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
         Ok(all)
+    }
+
+    /// What a share is called.
+    pub fn share_name(&self, share: &ShareId) -> Option<&str> {
+        match self.statements.get(&(*share).into())?.body() {
+            Body::OpenShare { name, .. } => Some(name),
+            _ => None,
+        }
     }
 
     /// Finds a share by name, id or unique prefix of its id.

@@ -7,6 +7,7 @@ use crate::id::{LogId, Nonce, OrgId, PublicKey, ShareId};
 use crate::ingest::Hold;
 use crate::keys;
 use crate::message::{Blob, Frame, Height, ShareDigest};
+use crate::mutation::{Law, broken};
 use crate::refusal::Refusal;
 use crate::replica::{Conn, Replica};
 use crate::session::{Offer, Stage};
@@ -134,7 +135,7 @@ impl Replica {
             }
         }
         if let Some(peer) = self.peers.get_mut(&node) {
-            peer.heard += statements.len() as u64;
+            peer.heard += statements.len() as u64 + u64::from(broken(Law::Cursor));
         }
         self.store_peer(&node)
     }
@@ -302,7 +303,9 @@ impl Replica {
                 session.streams.remove(&log);
                 session.announced.remove(&log);
             }
-            self.send(conn, &Frame::Gone { log });
+            if !broken(Law::Gone) {
+                self.send(conn, &Frame::Gone { log });
+            }
         }
         Ok(())
     }
@@ -429,7 +432,7 @@ impl Replica {
 
     /// After a commit: acknowledges what is durable now, tells and announces what is new.
     pub(crate) fn after_commit(&mut self) -> Result<(), Refusal> {
-        let changed = std::mem::take(&mut self.dirty.audiences)
+        let changed = (std::mem::take(&mut self.dirty.audiences) && !broken(Law::Announce))
             | !std::mem::take(&mut self.dirty.logs).is_empty();
         let conns: Vec<Conn> =
             self.sessions.iter().filter(|(_, s)| s.is_open()).map(|(conn, _)| *conn).collect();

@@ -2,6 +2,7 @@
 
 mod check;
 mod model;
+mod mutations;
 mod oracle;
 mod random;
 mod settled;

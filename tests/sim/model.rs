@@ -63,6 +63,7 @@ pub struct Grant {
     pub to: usize,
     pub what: What,
     pub parent: Option<usize>,
+    pub depth: u8,
     /// Only records with this region.
     pub region: Option<&'static str>,
 }
@@ -134,6 +135,24 @@ impl Model {
         self.records.get(record).map_or(0, |record| record.owner)
     }
 
+    /// Whether a grant passes on no more than the one above it allows.
+    pub fn narrower(&self, grant: &Grant) -> bool {
+        let Some(above) = grant.parent.map(|parent| &self.grants[parent]) else {
+            return grant.section == grant.from || matches!(grant.what, What::Contribute);
+        };
+        let less = match (&above.what, &grant.what) {
+            (What::Contribute, What::Contribute) => true,
+            (
+                What::Fields { kind, fields, edit },
+                What::Fields { kind: own_kind, fields: own, edit: own_edit },
+            ) => kind == own_kind && own.is_subset(fields) && edit >= own_edit,
+            (What::Contribute, What::Fields { .. }) | (What::Fields { .. }, What::Contribute) => {
+                false
+            }
+        };
+        less && above.to == grant.from && grant.depth < above.depth
+    }
+
     /// A grant and those above it, root first.
     pub fn chain(&self, grant: usize) -> Vec<usize> {
         let mut chain = vec![grant];
@@ -163,24 +182,15 @@ impl Model {
         })
     }
 
-    /// Whether an org may publish into a share; and whether a right to do so has ended.
-    pub fn contributes(
-        &self,
-        world: &World,
-        known: &Known,
-        share: usize,
-        org: usize,
-    ) -> (bool, bool) {
-        let rights = |grant: &usize| {
-            let at = &self.grants[*grant];
-            matches!(at.what, What::Contribute) && (at.share, at.to) == (share, org)
+    /// Whether an org may publish into a share.
+    pub fn contributes(&self, world: &World, known: &Known, share: usize, org: usize) -> bool {
+        let right = |grant: usize| {
+            let at = &self.grants[grant];
+            matches!(at.what, What::Contribute)
+                && (at.share, at.to) == (share, org)
+                && self.stands(world, known, grant)
         };
-        let all = || (0..self.grants.len()).filter(rights);
-        let opened = self.shares[share].opener == org;
-        (
-            opened || all().any(|grant| self.stands(world, known, grant)),
-            all().any(|grant| self.ended(world, known, grant)),
-        )
+        self.shares[share].opener == org || (0..self.grants.len()).any(right)
     }
 
     /// Whether a customer's consent covers a share's purpose and an org: the last word counts.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::vocabulary::Kind;
 use crate::world::{Crash, Dice, World};
 
 use super::check::Memory;
@@ -43,12 +44,14 @@ pub struct Sim {
     /// How the node that acts next dies.
     pub crash: Option<Crash>,
     pub log: Vec<String>,
+    /// The kinds of record in this world; few, so that they meet.
+    pub kinds: Vec<Kind>,
 }
 
 /// How a world ended.
 #[derive(Debug)]
-struct Failure {
-    what: String,
+pub struct Failure {
+    pub what: String,
     log: Vec<String>,
 }
 
@@ -67,7 +70,14 @@ impl Sim {
             org.skew_ms = dice.below(3_600_000) as i64 - 1_800_000;
         }
         let (oracle, crash, log) = (Oracle::default(), None, Vec::new());
-        let mut sim = Self { world, model, oracle, dice, crash, log };
+        let kinds = match dice.below(6) {
+            0 => vec![Kind::Event],
+            1 => vec![Kind::Event, Kind::Customer],
+            2 | 3 => vec![Kind::Customer],
+            4 => vec![Kind::Customer, Kind::Customer, Kind::Participation],
+            _ => vec![Kind::Customer, Kind::Interaction, Kind::Followup],
+        };
+        let mut sim = Self { world, model, oracle, dice, crash, log, kinds };
         for newcomer in 1..orgs {
             let inviter = sim.dice.below(newcomer);
             sim.model.paired.insert((inviter, newcomer));
@@ -172,7 +182,7 @@ impl Sim {
 }
 
 /// The steps of a seed.
-fn steps(seed: u64, count: usize) -> Vec<Step> {
+pub fn steps(seed: u64, count: usize) -> Vec<Step> {
     let mut dice = Dice::new(seed ^ 0x5eed);
     let began: Vec<Step> = BEGIN.iter().map(|verb| Step::of(*verb, &mut dice)).collect();
     let rest = (0..count).map(|_| Step::random(&mut dice));
@@ -180,7 +190,7 @@ fn steps(seed: u64, count: usize) -> Vec<Step> {
 }
 
 /// Plays steps; the hash of everything sent, or what went wrong.
-fn play(seed: u64, most: usize, steps: &[Step]) -> Result<blake3::Hash, Failure> {
+pub fn play(seed: u64, most: usize, steps: &[Step]) -> Result<blake3::Hash, Failure> {
     let mut kept = None;
     let ended = catch_unwind(AssertUnwindSafe(|| {
         let sim = kept.insert(Sim::begin(seed, most)?);
@@ -188,6 +198,9 @@ fn play(seed: u64, most: usize, steps: &[Step]) -> Result<blake3::Hash, Failure>
         Ok(sim.world.trace.finalize())
     }));
     let log = kept.map(|sim| sim.log).unwrap_or_default();
+    if number("ENTENTE_SHOW", 0) > 0 {
+        println!("{}", log.join("\n"));
+    }
     match ended {
         Ok(Ok(hash)) => Ok(hash),
         Ok(Err(what)) => Err(Failure { what, log }),

@@ -60,7 +60,7 @@ fn check_views(sim: &Sim) -> Result<(), String> {
             let book = book.map_err(|e| e.to_string())?.map(|row| row.fields).unwrap_or_default();
             for ((share, id), _) in model.names.iter().filter(|(_, named)| **named == index) {
                 let readers = model.readers(world, &known, *share, index);
-                let publishes = model.contributes(world, &known, *share, owner).0;
+                let publishes = model.contributes(world, &known, *share, owner);
                 for org in (0..world.orgs.len()).filter(|org| *org != owner) {
                     let mine = readers.iter().filter(|g| model.grants[**g].to == org);
                     let granted: BTreeSet<&String> =
@@ -180,10 +180,10 @@ fn check_agreement(sim: &Sim, rows: &[Rows]) -> Result<(), String> {
     for owner in 0..world.orgs.len() {
         let replica = world.replica(owner);
         let known = Known::of(replica);
-        // After a right to publish has ended nobody says how far what was written under it counts.
+        // While a right to publish has ended nobody says how far what was written under it counts.
         let whole = |share: &crate::id::ShareId| {
             let found = sim.model.shares.iter().position(|at| at.id == *share);
-            found.is_some_and(|share| !sim.model.contributes(world, &known, share, owner).1)
+            found.is_some_and(|share| sim.model.contributes(world, &known, share, owner))
         };
         let own = replica.dossiers.iter().filter(|(_, opening, dossier)| {
             opening.section == world.id(owner)

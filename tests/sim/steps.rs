@@ -57,12 +57,12 @@ const WEIGHTS: [(Verb, usize); 17] = [
     (Verb::PassOn, 9),
     (Verb::Contribute, 5),
     (Verb::Revoke, 6),
-    (Verb::EditReceived, 11),
+    (Verb::EditReceived, 14),
     (Verb::Disconnect, 3),
     (Verb::Partition, 3),
     (Verb::Heal, 3),
     (Verb::Kill, 3),
-    (Verb::Wait, 2),
+    (Verb::Wait, 6),
 ];
 
 impl Step {
@@ -167,12 +167,7 @@ impl Sim {
     }
 
     fn some_kind(&mut self) -> Kind {
-        let kinds = [Kind::Event, Kind::Event, Kind::Customer, Kind::Customer, Kind::Customer];
-        let about = [Kind::Participation, Kind::Participation, Kind::Interaction, Kind::Followup];
-        match self.dice.below(9) {
-            at @ 0..5 => kinds[at],
-            at => about[at - 5],
-        }
+        self.kinds[self.dice.below(self.kinds.len())]
     }
 
     /// Own records of an org that are not deleted.
@@ -323,10 +318,10 @@ impl Sim {
     fn next_consent(&mut self, record: usize) -> Value {
         let orgs = self.world.orgs.len();
         let entry = Consent {
-            given: self.dice.chance(65),
+            given: self.dice.chance(70),
             share: (self.dice.chance(60) && !self.model.shares.is_empty())
                 .then(|| self.dice.below(self.model.shares.len().max(1))),
-            only: self.dice.chance(35).then(|| self.dice.below(orgs)),
+            only: self.dice.chance(25).then(|| self.dice.below(orgs)),
         };
         self.model.records[record].consents.push(entry);
         let owner = self.model.records[record].owner;
@@ -366,7 +361,12 @@ impl Sim {
     }
 
     fn edit(&mut self, org: usize) -> Result<(), String> {
-        let own = self.own(org, None);
+        let mut own = self.own(org, None);
+        if self.dice.chance(70) {
+            let placed = |record: &usize| self.model.placed.iter().any(|(_, r)| r == record);
+            let (placed, other): (Vec<_>, Vec<_>) = own.into_iter().partition(placed);
+            own = if placed.is_empty() { other } else { placed };
+        }
         let Some(record) = self.choose(&own) else { return Ok(()) };
         let Record { kind, id, .. } = self.model.records[record];
         let at = Address::Own { kind, record: id };
@@ -494,7 +494,7 @@ impl Sim {
 
     fn some_fields(&mut self, names: &[&str]) -> Vec<String> {
         let mut fields: Vec<String> = Vec::new();
-        for _ in 0..1 + self.dice.below(4) {
+        for _ in 0..1 + self.dice.below(6) {
             fields.push(names[self.dice.below(names.len())].to_owned());
         }
         fields.sort();
@@ -505,7 +505,20 @@ impl Sim {
     fn grant(&mut self, org: usize) -> Result<(), String> {
         let Some(share) = self.some_share(org) else { return Ok(()) };
         let (to, kind) = (self.other_org(org), self.some_kind());
-        let fields = self.some_fields(&shared_fields(kind));
+        let own = |g: &&Grant| (g.share, g.section, g.from) == (share, org, org);
+        let alike: Vec<Grant> = self.model.grants.iter().filter(own).cloned().collect();
+        let alike = if self.dice.chance(35) { self.choose(&alike) } else { None };
+        if let Some(Grant { what: What::Fields { kind, fields, edit }, region, .. }) = alike {
+            // Another org for the same: two readers of one compartment.
+            let fields = fields.into_iter().collect();
+            let scope = Scope::Fields { kind, fields, edit, keep: false };
+            return self.give(org, share, org, to, scope, region, 1);
+        }
+        let mut names = shared_fields(kind);
+        if self.dice.chance(8) {
+            names.extend(fields_of(kind).iter().map(|(name, _)| *name));
+        }
+        let fields = self.some_fields(&names);
         let scope = Scope::Fields { kind, fields, edit: self.dice.chance(45), keep: false };
         let selectable = matches!(kind, Kind::Event | Kind::Customer);
         let region = (selectable && self.dice.chance(25)).then(|| REGIONS[self.dice.below(2)]);
@@ -522,7 +535,10 @@ impl Sim {
             What::Contribute => contribution(),
             What::Fields { kind, fields, .. } => {
                 let names: Vec<&str> = fields.iter().map(String::as_str).collect();
-                let fields = self.some_fields(&names);
+                let mut fields = self.some_fields(&names);
+                if self.dice.chance(25) {
+                    fields = self.some_fields(&shared_fields(*kind));
+                }
                 Scope::Fields { kind: *kind, fields, edit: self.dice.chance(40), keep: false }
             }
         };
@@ -582,14 +598,21 @@ impl Sim {
         };
         let parent = parent.and_then(|p| self.model.grants.iter().position(|g| g.id == p));
         let region = if parent.is_some() { None } else { region };
-        self.model.grants.push(Grant { id, share, section, from: org, to, what, parent, region });
+        let grant = Grant { id, share, section, from: org, to, what, parent, depth, region };
+        if !self.model.narrower(&grant) {
+            return Err(format!("I1: org {org} passed on more than it holds: {grant:?}"));
+        }
+        self.model.grants.push(grant);
         self.log.push(format!("  = grant {}", self.model.grants.len() - 1));
         self.oracle.look_again();
         Ok(())
     }
 
     fn revoke(&mut self, org: usize) -> Result<(), String> {
-        let all: Vec<usize> = (0..self.model.grants.len()).collect();
+        let mut all: Vec<usize> = (0..self.model.grants.len()).collect();
+        if self.dice.chance(75) {
+            all.retain(|grant| !matches!(self.model.grants[*grant].what, What::Contribute));
+        }
         let Some(grant) = self.choose(&all) else { return Ok(()) };
         let above: Vec<usize> =
             self.model.chain(grant).iter().map(|l| self.model.grants[*l].from).collect();
@@ -615,7 +638,12 @@ impl Sim {
         let Some(record) = self.model.names.get(&(share, record)).copied() else {
             return Err(format!("I3: org {org} shows a {kind} that nobody placed"));
         };
-        let Some((name, form)) = self.choose(fields_of(kind)) else { return Ok(()) };
+        let view = self.world.replica(org).record(&at).map_err(|e| e.to_string())?;
+        let mut fields = fields_of(kind).to_vec();
+        if self.dice.chance(85) {
+            fields.retain(|(name, _)| view.fields.contains_key(*name));
+        }
+        let Some((name, form)) = self.choose(&fields) else { return Ok(()) };
         if form == Form::Internal {
             return Ok(());
         }

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::{Request, State};
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use thiserror::Error;
@@ -72,15 +72,16 @@ pub async fn with_token(
     request: Request,
     next: Next,
 ) -> Result<Response, Failure> {
-    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let token = given.and_then(|value| {
-        let (scheme, token) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
-    });
-    match token {
+    match bearer(request.headers()) {
         Some(token) if app.settings.token.is(token) => Ok(next.run(request).await),
         Some(_) | None => Err(Failure::Unauthorised),
     }
+}
+
+/// The token that a request carries.
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
 /// Lets only requests through that call this node by a name of this machine. A proxy in front

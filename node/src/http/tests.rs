@@ -8,10 +8,10 @@ use tower::ServiceExt;
 use super::*;
 use crate::api::PROGRESS_TYPE;
 
-const TOKEN: &str = "a token";
+pub(crate) const TOKEN: &str = "a token";
 
 /// A router over a real engine, store and network in a directory of its own, gone with it.
-struct Served {
+pub(crate) struct Served {
     router: Router,
     path: std::path::PathBuf,
 }
@@ -29,7 +29,7 @@ impl std::ops::Deref for Served {
     }
 }
 
-async fn app() -> Served {
+pub(crate) async fn app() -> Served {
     static COUNT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
     let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let name = format!("entente-http-{}-{number}", std::process::id());
@@ -48,7 +48,7 @@ async fn app() -> Served {
     Served { router: router(App { engine, settings: settings.into() }), path }
 }
 
-async fn send(app: &Router, request: Request<Body>) -> Response<Body> {
+pub(crate) async fn send(app: &Router, request: Request<Body>) -> Response<Body> {
     app.clone().oneshot(request).await.unwrap()
 }
 
@@ -63,7 +63,12 @@ fn request(method: Method, path: &str, body: Json) -> Request<Body> {
         .unwrap()
 }
 
-async fn ask(app: &Served, method: Method, path: &str, body: Json) -> (StatusCode, Json) {
+pub(crate) async fn ask(
+    app: &Served,
+    method: Method,
+    path: &str,
+    body: Json,
+) -> (StatusCode, Json) {
     let response = send(app, request(method, path, body)).await;
     let status = response.status();
     let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();

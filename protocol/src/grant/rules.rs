@@ -5,6 +5,7 @@ use super::GrantInfo;
 use super::error::LinkError;
 use crate::id::OrgId;
 use crate::identity::org_id;
+use crate::mutation::{Law, broken};
 use crate::statement::{Party, Scope};
 use crate::time::Millis;
 use crate::vocabulary::{self, Class, Kind};
@@ -32,7 +33,9 @@ pub fn scope_check(scope: &Scope) -> Result<(), LinkError> {
             let has = |name: &str| fields.iter().any(|field| field == name);
             for field in fields {
                 match vocabulary::field(*kind, field).map(|known| known.class) {
-                    Some(Class::S5) => return Err(LinkError::Internal(field.clone())),
+                    Some(Class::S5) if !broken(Law::Internal) => {
+                        return Err(LinkError::Internal(field.clone()));
+                    }
                     Some(Class::S3) if *kind == Kind::Customer => require(
                         has("consent") && has("do_not_contact"),
                         LinkError::NeedsConsent(field.clone()),
@@ -71,10 +74,10 @@ pub(super) fn narrower_check(
         ) => {
             require(own_kind == kind, LinkError::Kind)?;
             for field in own {
-                let inside = fields.binary_search(field).is_ok();
+                let inside = fields.binary_search(field).is_ok() || broken(Law::Fields);
                 require(inside, LinkError::WiderFields(field.clone()))?;
             }
-            require(*edit || !own_edit, LinkError::WiderEdit)?;
+            require(*edit || !own_edit || broken(Law::Edit), LinkError::WiderEdit)?;
             require(*keep || !own_keep, LinkError::WiderKeep)?;
         }
         (Scope::Contribute { kinds }, Scope::Contribute { kinds: own }) => {
@@ -85,8 +88,8 @@ pub(super) fn narrower_check(
         (Scope::Fields { .. }, Scope::Contribute { .. })
         | (Scope::Contribute { .. }, Scope::Fields { .. }) => return Err(LinkError::Mixed),
     }
-    require(parent.depth > 0, LinkError::NotPassable)?;
-    require(depth < parent.depth, LinkError::WiderDepth)?;
+    require(parent.depth > 0 || broken(Law::Depth), LinkError::NotPassable)?;
+    require(depth < parent.depth || broken(Law::Depth), LinkError::WiderDepth)?;
     match (ends, expires_at) {
         (Some(above), Some(own)) => require(own <= above, LinkError::LaterExpiry),
         (Some(_), None) | (None, Some(_) | None) => Ok(()),

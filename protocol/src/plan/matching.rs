@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::{Assigned, Home, MANY_COMPARTMENTS, Open, Plan, Rule, Slot, Wanted, Warning};
 use crate::id::{CompartmentId, GrantId, OrgId, RecordId};
+use crate::mutation::{Law, broken};
 use crate::vocabulary::Kind;
 
 /// What [`plan`] looks things up in. Slots are numbered in their order.
@@ -82,7 +83,10 @@ impl<'a> Matching<'a> {
     /// Whether nobody would be let in to values from before its time.
     fn may_admit(&self, open: &Open, slot: usize) -> bool {
         let reads = |grant| self.orgs.get(grant).is_some_and(|org| open.readers.contains(org));
-        !open.superseded || open.with_history || self.newcomers(open, &slot).iter().all(reads)
+        broken(Law::Superseded)
+            || !open.superseded
+            || open.with_history
+            || self.newcomers(open, &slot).iter().all(reads)
     }
 
     /// The slot for whose sake records stay in the compartment.

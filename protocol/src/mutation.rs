@@ -1,0 +1,83 @@
+//! Rules that a test can switch off, one at a time, to show that breaking them is noticed.
+//! Outside tests every rule holds: [`broken`] is then a constant.
+
+/// A rule of the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Law {
+    /// Depth counts down.
+    Depth,
+    /// Fields only shrink.
+    Fields,
+    /// Rights only shrink.
+    Edit,
+    /// Internal fields are never granted.
+    Internal,
+    /// Only editors edit.
+    Editors,
+    /// What lies above a cut does not count.
+    Cut,
+    /// A publisher cuts when an editor's grant ends.
+    CutOnRevoke,
+    /// Nothing is served under a grant that has ended.
+    Serving,
+    /// Whoever is told a chain is told its revocations.
+    Revocations,
+    /// Who has no right any more is not told who came later.
+    LaterNames,
+    /// A passed-on grant reaches no further than the one above.
+    Reach,
+    /// A rule's selector decides which records it is for.
+    Selector,
+    /// Consent decides who may see a person.
+    Consent,
+    /// What of a consent travels is reduced.
+    Evidence,
+    /// What is about a customer follows its consent.
+    FollowCustomer,
+    /// No newcomer sees values from before its time.
+    Superseded,
+    /// Erased records are redacted.
+    Redaction,
+    /// An erased record that comes late is not taken.
+    LateErased,
+    /// A retired compartment goes once its successors are here.
+    Retired,
+    /// A record that comes back begins its next turn.
+    Turn,
+    /// Who was let in is told of what was there before.
+    Announce,
+    /// Who stops serving says so.
+    Gone,
+    /// A commit is durable before anybody hears of it.
+    Durable,
+    /// A cursor moves on only over what was stored.
+    Cursor,
+    /// Partners' edits flow back into the book.
+    Absorb,
+}
+
+#[cfg(test)]
+thread_local! {
+    static BROKEN: std::cell::Cell<Option<Law>> = const { std::cell::Cell::new(None) };
+}
+
+/// Whether this rule is switched off now.
+#[cfg(test)]
+pub(crate) fn broken(rule: Law) -> bool {
+    BROKEN.get() == Some(rule)
+}
+
+/// No rule can be switched off.
+#[cfg(not(test))]
+pub(crate) const fn broken(_: Law) -> bool {
+    false
+}
+
+/// Runs something without one rule.
+#[cfg(test)]
+pub(crate) fn without<T>(rule: Law, run: impl FnOnce() -> T) -> T {
+    BROKEN.set(Some(rule));
+    let done = run();
+    BROKEN.set(None);
+    done
+}
