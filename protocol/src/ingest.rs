@@ -287,8 +287,8 @@ impl Replica {
         let mut last = (Hlc::default(), opening.section);
         for (place, standing) in facet.standings() {
             if standing == facet::Standing::Active {
-                let header = self.bundle(&place.log, place.position.0)?.header;
-                last = last.max((header.at, header.author));
+                let (author, at) = self.said(&place)?;
+                last = last.max((at, author));
             }
         }
         Ok(FacetRow {

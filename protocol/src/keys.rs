@@ -199,6 +199,11 @@ pub fn stored_at(node: &PublicKey, log: &LogId) -> Vec<u8> {
     key(b'H', &[&node.0, &log.0])
 }
 
+/// Whose edit a change of the book took over.
+pub fn absorbed(log: &LogId, seq: u64, index: u16) -> Vec<u8> {
+    key(b'A', &[&log.0, &seq.to_be_bytes(), &index.to_be_bytes()])
+}
+
 /// A record of the own book that was deleted.
 pub fn tombstone(record: &RecordId) -> Vec<u8> {
     key(b'T', &[&record.0])
