@@ -263,9 +263,7 @@ impl Access<'_> {
             && self
                 .readers_grants(id)
                 .filter(|(reader, _)| reader == org)
-                .any(|(_, grant)| {
-                    self.grants.in_force(&grant, now).is_ok() || broken(Law::Serving)
-                })
+                .any(|(_, grant)| self.grants.in_force(&grant, now).is_ok() || broken(Law::Serving))
     }
 
     /// Orgs that may be served a compartment now, the publisher included.

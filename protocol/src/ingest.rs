@@ -274,7 +274,11 @@ impl Replica {
     }
 
     /// A facet from its leaves: only those that count.
-    pub(crate) fn evaluate(&self, opening: &Opening, leaves: &[LeafRef]) -> Result<FacetRow, Refusal> {
+    pub(crate) fn evaluate(
+        &self,
+        opening: &Opening,
+        leaves: &[LeafRef],
+    ) -> Result<FacetRow, Refusal> {
         let facet = self.facet(opening, leaves)?;
         // The latest of the changes that stand, so that it never matters in which order they came.
         let mut last = (Hlc::default(), opening.section);

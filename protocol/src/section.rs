@@ -748,7 +748,8 @@ impl Replica {
             }
             let Some((_, reach)) = reached.remove(record) else { continue };
             let homes = publication.homes.clone();
-            for (home, turn) in homes.iter().filter(|(h, _)| !self.rules_admitted(h).is_subset(&reach))
+            for (home, turn) in
+                homes.iter().filter(|(h, _)| !self.rules_admitted(h).is_subset(&reach))
             {
                 publication.homes.remove(home);
                 let at = RecordTurn { record: publication.record, turn: *turn };

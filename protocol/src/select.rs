@@ -53,19 +53,20 @@ impl Selector {
 
     /// Whether a record with these fields is meant.
     pub fn selects(&self, kind: Kind, fields: &Fields) -> bool {
-        broken(Law::Selector) || self.conditions.iter().all(|condition| {
-            let values = texts(kind, &condition.field, fields.get(&condition.field));
-            match condition.test {
-                Test::Is if condition.text.is_empty() => values.is_empty(),
-                Test::Is => values.contains(&condition.text),
-                Test::IsNot if condition.text.is_empty() => !values.is_empty(),
-                Test::IsNot => !values.contains(&condition.text),
-                Test::Contains => {
-                    let part = condition.text.to_lowercase();
-                    values.iter().any(|value| value.to_lowercase().contains(&part))
+        broken(Law::Selector)
+            || self.conditions.iter().all(|condition| {
+                let values = texts(kind, &condition.field, fields.get(&condition.field));
+                match condition.test {
+                    Test::Is if condition.text.is_empty() => values.is_empty(),
+                    Test::Is => values.contains(&condition.text),
+                    Test::IsNot if condition.text.is_empty() => !values.is_empty(),
+                    Test::IsNot => !values.contains(&condition.text),
+                    Test::Contains => {
+                        let part = condition.text.to_lowercase();
+                        values.iter().any(|value| value.to_lowercase().contains(&part))
+                    }
                 }
-            }
-        })
+            })
     }
 }
 

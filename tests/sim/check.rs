@@ -25,7 +25,12 @@ impl Memory {
             statements: replica.statements.keys().copied().collect(),
             logs: replica.logs.clone(),
             peers: replica.peers.clone(),
-            outboxes: replica.outboxes.iter().filter(|(_, o)| !o.is_empty()).map(|(k, v)| (*k, v.clone())).collect(),
+            outboxes: replica
+                .outboxes
+                .iter()
+                .filter(|(_, o)| !o.is_empty())
+                .map(|(k, v)| (*k, v.clone()))
+                .collect(),
             partners: replica.partners.clone(),
             rows: replica.store.scan(b"F", &[], usize::MAX).expect("memory"),
         }

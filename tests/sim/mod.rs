@@ -1,6 +1,7 @@
 //! Simulation: whole orgs in one process, on a seed.
 
 mod check;
+mod found;
 mod model;
 mod mutations;
 mod oracle;

@@ -307,34 +307,38 @@ impl Model {
     /// Whether an org may know another: paired, in one chain, or by what it reads.
     fn may_know(&self, org: usize, named: usize) -> bool {
         let members = |grant: usize| -> BTreeSet<usize> {
-            self.chain(grant).iter().flat_map(|l| [self.grants[*l].from, self.grants[*l].to]).collect()
+            self.chain(grant)
+                .iter()
+                .flat_map(|l| [self.grants[*l].from, self.grants[*l].to])
+                .collect()
         };
         let all = || 0..self.grants.len();
         if self.paired.contains(&(org, named)) || self.paired.contains(&(named, org)) {
             return true;
         }
-        all().any(|grant| members(grant).contains(&org) && {
-            let at = &self.grants[grant];
-            // Its own chain, and the share's opener, who began the publisher's right.
-            let mut met = members(grant);
-            met.insert(self.shares[at.share].opener);
-            for other in all() {
-                let there = &self.grants[other];
-                let same = there.share == at.share;
-                let writes = match (&there.what, &at.what) {
-                    // Writers of what it reads: their right is checked by every reader.
-                    (
-                        What::Fields { kind: a, edit, .. },
-                        What::Fields { kind: b, .. },
-                    ) => *edit && a == b && there.section == at.section,
-                    (What::Contribute, _) => there.to == at.section,
-                    (What::Fields { .. }, What::Contribute) => false,
-                };
-                if same && writes {
-                    met.extend(members(other));
+        all().any(|grant| {
+            members(grant).contains(&org) && {
+                let at = &self.grants[grant];
+                // Its own chain, and the share's opener, who began the publisher's right.
+                let mut met = members(grant);
+                met.insert(self.shares[at.share].opener);
+                for other in all() {
+                    let there = &self.grants[other];
+                    let same = there.share == at.share;
+                    let writes = match (&there.what, &at.what) {
+                        // Writers of what it reads: their right is checked by every reader.
+                        (What::Fields { kind: a, edit, .. }, What::Fields { kind: b, .. }) => {
+                            *edit && a == b && there.section == at.section
+                        }
+                        (What::Contribute, _) => there.to == at.section,
+                        (What::Fields { .. }, What::Contribute) => false,
+                    };
+                    if same && writes {
+                        met.extend(members(other));
+                    }
                 }
+                met.contains(&named)
             }
-            met.contains(&named)
         })
     }
 }

@@ -34,11 +34,13 @@ pub fn check_settled(sim: &mut Sim) -> Result<(), String> {
     }
     check_views(sim)?;
     check_erased(sim)?;
-    let rows: Vec<Rows> = (0..sim.world.orgs.len()).map(|org| rows(sim.world.replica(org))).collect();
+    let rows: Vec<Rows> =
+        (0..sim.world.orgs.len()).map(|org| rows(sim.world.replica(org))).collect();
     check_agreement(sim, &rows)?;
     check_authors(sim, &rows)?;
     for (org, rows) in rows.iter().enumerate() {
-        check_rebuilt(sim.world.replica(org), rows).map_err(|what| format!("{what} at org {org}"))?;
+        check_rebuilt(sim.world.replica(org), rows)
+            .map_err(|what| format!("{what} at org {org}"))?;
     }
     let org = sim.dice.below(sim.world.orgs.len());
     check_shuffled(sim, org, &rows[org])
@@ -147,7 +149,9 @@ fn check_erased(sim: &Sim) -> Result<(), String> {
                     && model.ended(world, &known[owner], g)
             });
             if !reads && !ended {
-                return Err(format!("I6: org {org} still holds {field} of #{record} of org {owner}"));
+                return Err(format!(
+                    "I6: org {org} still holds {field} of #{record} of org {owner}"
+                ));
             }
         }
     }
@@ -208,7 +212,8 @@ fn check_agreement(sim: &Sim, rows: &[Rows]) -> Result<(), String> {
     Ok(())
 }
 
-type Held<'a> = (BTreeSet<crate::id::StatementId>, Vec<(LogId, u64)>, Vec<(&'a FacetKey, &'a FacetRow)>);
+type Held<'a> =
+    (BTreeSet<crate::id::StatementId>, Vec<(LogId, u64)>, Vec<(&'a FacetKey, &'a FacetRow)>);
 
 fn held<'a>(replica: &Replica, id: &CompartmentId, rows: &'a Rows) -> Held<'a> {
     let decides = |statement: &&Statement| match statement.body() {

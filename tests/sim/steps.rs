@@ -402,7 +402,9 @@ impl Sim {
             };
             let shown = values.get(edit.field()).map(tokens).unwrap_or_default();
             if !entered.iter().all(|token| shown.contains(token)) {
-                return Err(format!("I9: org {org} was told that {edit:?} is stored; it shows {shown:?}"));
+                return Err(format!(
+                    "I9: org {org} was told that {edit:?} is stored; it shows {shown:?}"
+                ));
             }
         }
         Ok(true)
@@ -513,8 +515,9 @@ impl Sim {
             return self.give(org, share, org, to, scope, region, 1);
         }
         let mut names = shared_fields(kind);
-        if self.dice.chance(8) {
-            names.extend(fields_of(kind).iter().map(|(name, _)| *name));
+        if self.dice.chance(20) {
+            let internal = fields_of(kind).iter().filter(|(_, form)| *form == Form::Internal);
+            names.extend(internal.map(|(name, _)| *name));
         }
         let fields = self.some_fields(&names);
         let scope = Scope::Fields { kind, fields, edit: self.dice.chance(45), keep: false };

@@ -34,7 +34,9 @@ pub fn scope_check(scope: &Scope) -> Result<(), LinkError> {
             for field in fields {
                 match vocabulary::field(*kind, field).map(|known| known.class) {
                     None => return Err(LinkError::Unknown(field.clone())),
-                    Some(Class::S5) if !broken(Law::Internal) => return Err(LinkError::Internal(field.clone())),
+                    Some(Class::S5) if !broken(Law::Internal) => {
+                        return Err(LinkError::Internal(field.clone()));
+                    }
                     Some(Class::S3) if *kind == Kind::Customer => require(
                         has("consent") && has("do_not_contact"),
                         LinkError::NeedsConsent(field.clone()),

@@ -85,7 +85,8 @@ impl<'a> Matching<'a> {
         let reads = |grant| self.orgs.get(grant).is_some_and(|org| open.readers.contains(org));
         broken(Law::Superseded)
             || !open.superseded
-            || open.with_history || self.newcomers(open, &slot).iter().all(reads)
+            || open.with_history
+            || self.newcomers(open, &slot).iter().all(reads)
     }
 
     /// The slot for whose sake records stay in the compartment.
