@@ -6,6 +6,7 @@ mod model;
 mod mutations;
 mod oracle;
 mod random;
+mod records;
 mod settled;
 mod steps;
 mod story;
