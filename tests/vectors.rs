@@ -19,6 +19,7 @@ use crate::id::{
 };
 use crate::identity::{OrgKeys, commitment};
 use crate::message::{Approach, Blob, Frame, Height, ShareDigest};
+use crate::plan::{self, Rule};
 use crate::replica::{Effect, Identity, Replica, Settings};
 use crate::sharing::NewGrant;
 use crate::sign::SigningKey;
@@ -572,6 +573,72 @@ fn every_frame_is_encoded_as_written() {
         .map(|(name, frame)| json!({ "name": name, "bytes": hex(&codec::to_bytes(frame)) }))
         .collect();
     check("frames.json", &json!({ "frames": encoded, "digest": hex(&digest.0) }));
+}
+
+#[test]
+fn rules_are_compiled_into_classes_and_slots_as_written() {
+    let grant = |n: u8| GrantId([n; 32]);
+    let rule = |n: u8, parent: Option<u8>, org: u8, fields: &[&str], edit| Rule {
+        grant: grant(n),
+        parent: parent.map(grant),
+        org: OrgId([org; 32]),
+        kind: Kind::Event,
+        fields: fields.iter().map(|field| (*field).to_owned()).collect(),
+        edit,
+    };
+    let cases = [
+        ("one reader", vec![rule(1, None, 11, &["title", "venue"], false)]),
+        (
+            "a subset passed on cuts through",
+            vec![
+                rule(1, None, 11, &["starts_at", "title", "venue"], false),
+                rule(2, Some(1), 12, &["starts_at", "title"], false),
+            ],
+        ),
+        (
+            "an editor of one field",
+            vec![
+                rule(1, None, 11, &["starts_at", "status"], false),
+                rule(2, None, 12, &["status"], true),
+                rule(3, Some(2), 13, &["status"], false),
+            ],
+        ),
+    ];
+    let name = |grant: &GrantId| grant.0[0];
+    let compiled = cases.map(|(title, rules)| {
+        let classes = plan::classes(&rules, Kind::Event);
+        // Every choice of rules that select a record, and of orgs that may be shown it.
+        let mut records = Vec::new();
+        for chosen in 0..1u8 << rules.len() {
+            let place = |grant: &GrantId| rules.iter().position(|rule| rule.grant == *grant);
+            let selects = |grant: &GrantId| place(grant).is_some_and(|at| chosen >> at & 1 == 1);
+            let reached = plan::reach(&rules, selects, |_| true);
+            let slots: Vec<Json> = plan::slots(&classes, &reached)
+                .iter()
+                .map(|slot| {
+                    let grants: Vec<u8> = slot.grants.keys().map(name).collect();
+                    json!({ "fields": slot.fields, "grants": grants })
+                })
+                .collect();
+            let selecting: Vec<u8> =
+                rules.iter().map(|rule| &rule.grant).filter(|g| selects(g)).map(name).collect();
+            records.push(json!({ "selected_by": selecting, "slots": slots }));
+        }
+        let rules: Vec<Json> = rules
+            .iter()
+            .map(|rule| {
+                let parent = rule.parent.as_ref().map(name);
+                json!({
+                    "grant": name(&rule.grant),
+                    "parent": parent,
+                    "fields": rule.fields,
+                    "edit": rule.edit,
+                })
+            })
+            .collect();
+        json!({ "name": title, "rules": rules, "records": records })
+    });
+    check("plans.json", &json!({ "cases": compiled }));
 }
 
 /// Two nodes and the line between them.

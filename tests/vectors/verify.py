@@ -421,6 +421,28 @@ def check_frames():
     same("digest of heights", heights_digest(heights).hex(), v["digest"])
 
 
+def check_plans():
+    for case in load("plans.json")["cases"]:
+        rules = {rule["grant"]: rule for rule in case["rules"]}
+        fields = {field for rule in rules.values() for field in rule["fields"]}
+        classes = {}
+        for field in sorted(fields):
+            named = frozenset((g, r["edit"]) for g, r in rules.items() if field in r["fields"])
+            classes.setdefault(named, []).append(field)
+        for record in case["records"]:
+            def reached(grant):
+                parent = rules[grant]["parent"]
+                return grant in record["selected_by"] and (parent is None or reached(parent))
+
+            slots = []
+            for named, of in classes.items():
+                grants = sorted(grant for grant, _ in named if reached(grant))
+                if grants:
+                    slots.append({"fields": of, "grants": grants})
+            slots.sort(key=lambda slot: slot["fields"])
+            same(case["name"], slots, record["slots"])
+
+
 def check_pairing(v, frames):
     """The invite line and the frames until both have stored the pairing."""
     line = v["invite_line"].removeprefix("entente1").upper()
@@ -482,7 +504,7 @@ def check_transcript():
     same("logs", len(stored), 1)
 
 
-for check in (check_ids, check_statements, check_grants, check_bundles, check_facets, check_frames,
-              check_transcript):
+for check in (check_ids, check_statements, check_grants, check_plans, check_bundles, check_facets,
+              check_frames, check_transcript):
     check()
 print(f"verify: {checks} checks, all as computed by Entente")
