@@ -1,6 +1,11 @@
 //! The pages in a real browser, of three real nodes that play the story: what each company reads,
 //! and what it must not find. Skipped where there is no Chromium, unless `ENTENTE_REQUIRE_BROWSER=1`.
 //! With `ENTENTE_SHOTS=DIR` pictures and documents of the pages are left in that directory.
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the test owns clock, files and processes"
+)]
 
 mod chromium;
 mod world;

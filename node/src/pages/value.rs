@@ -68,14 +68,15 @@ impl OrgNames {
     /// Looks up every company that a record names.
     pub fn add(&mut self, replica: &Replica, view: &RecordView) {
         for (name, value) in &view.fields {
-            let Some(value) = value else { continue };
-            match vocabulary::field(view.at.kind(), name).map(|field| field.ty) {
-                Some(FieldType::Org | FieldType::Set(Item::Org) | FieldType::List(Item::Org)) => {
-                    for text in strings(view.at.kind(), name, value) {
-                        self.look_up(replica, &text);
-                    }
+            let ty = vocabulary::field(view.at.kind(), name).map(|field| field.ty);
+            let names_orgs = matches!(
+                ty,
+                Some(FieldType::Org | FieldType::Set(Item::Org) | FieldType::List(Item::Org))
+            );
+            if let (Some(value), true) = (value, names_orgs) {
+                for text in strings(view.at.kind(), name, value) {
+                    self.look_up(replica, &text);
                 }
-                Some(_) | None => {}
             }
         }
     }
