@@ -164,6 +164,10 @@ impl Replica {
         {
             row.by = by;
             self.put(&key.bytes(), codec::to_bytes(&row))?;
+            // The row is a cache; this outlasts it.
+            if let Some(at) = row.leaves.last() {
+                self.put(&keys::absorbed(&at.log, at.seq, at.index), codec::to_bytes(&by))?;
+            }
         }
         Ok(())
     }
@@ -191,7 +195,7 @@ impl Replica {
         Ok(true)
     }
 
-    fn edit_received(
+    pub(crate) fn edit_received(
         &mut self,
         kind: Kind,
         share: &ShareId,

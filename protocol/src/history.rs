@@ -6,7 +6,7 @@ use crate::book::Address;
 use crate::facet::{ChangeRef, Edit, Facet};
 use crate::id::{OrgId, hash};
 use crate::ingest::{Draft, FacetRow};
-use crate::keys::FacetKey;
+use crate::keys::{self, FacetKey};
 use crate::refusal::Refusal;
 use crate::replica::Replica;
 use crate::time::Hlc;
@@ -71,9 +71,12 @@ impl Replica {
         Ok(documents)
     }
 
-    fn said(&self, of: &ChangeRef) -> Result<(OrgId, Hlc), Refusal> {
-        let header = self.bundle(&of.log, of.position.0)?.header;
-        Ok((header.author, header.at))
+    /// Who made a change, and when: in the book perhaps a partner whose edit was taken over.
+    pub(crate) fn said(&self, of: &ChangeRef) -> Result<(OrgId, Hlc), Refusal> {
+        let (seq, index) = of.position;
+        let header = self.bundle(&of.log, seq)?.header;
+        let absorbed: Option<OrgId> = self.read(&keys::absorbed(&of.log, seq, index))?;
+        Ok((absorbed.unwrap_or(header.author), header.at))
     }
 
     /// The changes of a record, or of one of its fields; newest first.

@@ -199,6 +199,11 @@ pub fn stored_at(node: &PublicKey, log: &LogId) -> Vec<u8> {
     key(b'H', &[&node.0, &log.0])
 }
 
+/// Whose edit a change of the book took over.
+pub fn absorbed(log: &LogId, seq: u64, index: u16) -> Vec<u8> {
+    key(b'A', &[&log.0, &seq.to_be_bytes(), &index.to_be_bytes()])
+}
+
 /// A record of the own book that was deleted.
 pub fn tombstone(record: &RecordId) -> Vec<u8> {
     key(b'T', &[&record.0])
@@ -208,3 +213,10 @@ pub fn tombstone(record: &RecordId) -> Vec<u8> {
 pub fn stored_at_all(node: &PublicKey) -> Vec<u8> {
     key(b'H', &[&node.0])
 }
+
+/// An edit that a publisher did not take.
+pub fn rejected(record: &RecordId, field: &str) -> Vec<u8> {
+    key(b'R', &[&record.0, field.as_bytes()])
+}
+/// All edits that publishers did not take.
+pub const REJECTED: &[u8] = b"R";

@@ -236,12 +236,18 @@ impl Replica {
 
     /// Marks a partner's verification code as compared; lets a pending partner in.
     pub fn confirm_partner(&mut self, org: &OrgId) -> Result<(), Refusal> {
+        let state = self.partners.get(org).map(|partner| partner.state);
         self.change_partner(org, |partner| {
             partner.confirmed = true;
             if partner.state == PartnerState::Pending {
                 partner.state = PartnerState::Paired;
             }
-        })
+        })?;
+        if state == Some(PartnerState::Pending) {
+            // It greeted while it was not let in; it comes again and is answered.
+            self.close_sessions(org, "confirmed");
+        }
+        Ok(())
     }
 
     /// Exchanges nothing with a partner until it is resumed.

@@ -139,7 +139,10 @@ impl Refusal {
             Refusal::ForeignStore => "foreign_store",
             Refusal::NotFound { .. } => "not_found",
             Refusal::Ambiguous { .. } => "ambiguous",
-            Refusal::Value(_) => "bad_value",
+            Refusal::Value(ValueError::Unknown { .. } | ValueError::CustomName { .. }) => {
+                "unknown_field"
+            }
+            Refusal::Value(ValueError::Field { .. }) => "bad_value",
             Refusal::Chain(error) => error.code(),
             Refusal::NotAllowed { .. } => "not_allowed",
             Refusal::Moving { .. } => "moving",

@@ -359,18 +359,22 @@ impl Replica {
                 }
             }
         }
-        self.conclude(conn)
+        for other in self.sessions.keys().copied().collect::<Vec<_>>() {
+            self.conclude(other)?;
+        }
+        Ok(())
     }
 
     fn taken(&mut self, conn: Conn, log: LogId) {
         let height = self.logs.get(&log).map_or(0, |state| state.height);
-        for session in self.sessions.values_mut() {
+        for (other, session) in &mut self.sessions {
+            // Whoever offered it is told that it is here, whoever sent it.
             if session.offers.get(&log).is_some_and(|offer| offer.height.height <= height) {
                 session.offers.remove(&log);
+                session.taken.insert(log);
+            } else if *other == conn {
+                session.taken.insert(log);
             }
-        }
-        if let Some(session) = self.sessions.get_mut(&conn) {
-            session.taken.insert(log);
         }
     }
 

@@ -41,7 +41,7 @@ pub enum RecordVerb {
         #[arg(long)]
         cursor: Option<String>,
         /// Sort by this field
-        #[arg(long, value_name = "FIELD")]
+        #[arg(long, value_name = "FIELD", allow_hyphen_values = true)]
         sort: Option<String>,
     },
     /// Show one

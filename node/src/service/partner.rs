@@ -27,6 +27,10 @@ pub fn accept(replica: &mut Replica, line: &str) -> Answer<OrgId> {
 
 /// The pairing with an org, once both nodes have stored it.
 pub fn accepted(replica: &mut Replica, org: &OrgId) -> Answer<Option<Accepted>> {
+    if replica.is_turned_away(org) {
+        let why = "the inviting node does not take it; it was used, has expired or is not its own";
+        return Err(Refusal::Invite { why }.into());
+    }
     let view = match replica.partner(org) {
         Ok(view) => view,
         Err(Refusal::NotFound { .. }) => return Ok(None),
