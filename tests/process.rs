@@ -20,3 +20,5 @@ mod gate;
 mod restart;
 
 mod bulk;
+
+mod demo;

@@ -19,7 +19,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde::Serialize;
 
-use crate::error::CliError;
+use crate::error::{CliError, quoted};
+use crate::output::short;
 use crate::session::Session;
 use crate::table::Table;
 use company::Company;
@@ -66,32 +67,44 @@ struct NodeLine {
 
 /// Plays it.
 pub fn run(session: &mut Session<'_>, args: DemoArgs) -> Result<(), CliError> {
-    let begin = Instant::now();
     let waiting = Waiting::until_interrupted().map_err(DemoError::System)?;
     let place = Place::make(args.dir, args.stay)?;
+    let played = play(session, &waiting, &place, args.stay);
+    if args.stay {
+        session.note(&format!("The three nodes are stopped. Their data: {}", place.text()));
+    }
+    match played {
+        Err(_) if waiting.is_why() => Err(DemoError::Interrupted.into()),
+        played => played,
+    }
+}
+
+/// From the first line to the last; when it returns, however it does, the nodes have ended.
+fn play(
+    session: &mut Session<'_>,
+    waiting: &Waiting,
+    place: &Place,
+    stay: bool,
+) -> Result<(), CliError> {
+    let begin = Instant::now();
     let mut telling = Telling::to(session);
     telling.title("Entente: three companies, one event")?;
-    telling.paragraph(
-        "Everything below happens now, between three real nodes on this machine, each with its \
-         own keys and its own store. → is what crosses from one company to another, 🔒 what does \
-         not, ✓ what was looked at and found to be so.",
-    )?;
-    let mut play = set_the_stage(telling, waiting, place.path())?;
-    let played = perform(&mut play).and_then(|proof| finish(&mut play, proof, begin, args.stay));
-    if played.is_ok() && args.stay {
-        play.waiting.for_interruption();
+    telling.paragraph(OPENING)?;
+    let mut play = set_the_stage(telling, waiting.clone(), place.path())?;
+    let played = perform(&mut play).and_then(|proof| finish(&mut play, proof, begin, stay));
+    if played.is_ok() && stay {
+        waiting.for_interruption();
     }
     // All three at once; dropping them waits for each.
     for company in [&mut play.acme, &mut play.bright, &mut play.cedar] {
         company.ask_to_stop();
     }
-    drop(play);
-    if args.stay {
-        session.note(&format!("The three nodes are stopped. Their data: {}", place.text()));
-    }
-    drop(place);
     played
 }
+
+const OPENING: &str = "Everything below happens now, between three real nodes on this machine, \
+    each with its own keys and its own store. → is what crosses from one company to another, 🔒 \
+    what does not, ✓ what was looked at and found to be so.";
 
 fn set_the_stage<'a, 'b>(
     mut telling: Telling<'a, 'b>,
@@ -129,7 +142,7 @@ fn finish(
     stay: bool,
 ) -> Result<(), CliError> {
     let rosters = three_rosters(play)?;
-    let Play { telling, acme, bright, cedar, .. } = play;
+    let Play { telling, acme, bright, cedar, event, .. } = play;
     telling.plain("")?;
     let text = rosters::text(&rosters, telling.columns());
     telling.plain(&format!("{text}🔒 not shared with this company"))?;
@@ -149,7 +162,7 @@ fn finish(
     telling.plain("")?;
     match nodes.is_empty() {
         true => telling.paragraph(NEXT)?,
-        false => telling.plain(&staying(&nodes))?,
+        false => telling.plain(&staying(&nodes, &short(event)))?,
     }
     let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let report = Report { held: true, took_ms, steps: telling.all_held(), proof, rosters, nodes };
@@ -162,18 +175,20 @@ const NEXT: &str = "Next: `entente demo --stay` keeps the three nodes up and pri
     others. `entente demo --dir DIR` keeps their data. To begin with a company of your own: \
     `entente init --name \"Your company\"`, then `entente run`.";
 
-fn staying(nodes: &[NodeLine]) -> String {
+fn staying(nodes: &[NodeLine], event: &str) -> String {
     let mut table = Table::new(["COMPANY", "PAGE", "DATA"]);
     for node in nodes {
         table.row([node.name, &node.page, &node.data]);
     }
-    let data = nodes.first().map_or("", |node| node.data.as_str());
+    let data = |at: usize| nodes.get(at).map_or("", |node| node.data.as_str());
     format!(
         "The three nodes stay up. Their pages, each with the token that lets a browser in:\n\n\
-         {}\nTry:  entente --data {data} event list\n      \
-         entente --data {data} share show {}\n\nCtrl-C stops them.",
+         {}\nChange the title at Acme, and look at what Cedar has:\n\n  \
+         entente --data {} event set {event} title=\"Aurora E9\"\n  \
+         entente --data {} event list\n\nCtrl-C stops the three nodes.",
         table.text(),
-        data::SHARE
+        quoted(data(0)),
+        quoted(data(2))
     )
 }
 

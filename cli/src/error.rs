@@ -236,6 +236,9 @@ impl CliError {
             CliError::Demo(DemoError::NotEmpty(_)) => {
                 Some("name a new directory, or leave --dir out".into())
             }
+            CliError::Demo(DemoError::Untrue { .. } | DemoError::Late { .. }) => Some(
+                "`entente demo --dir DIR` keeps what the three nodes hold, and their logs".into(),
+            ),
             CliError::Answer(_)
             | CliError::Declined
             | CliError::TimedOut(_)
@@ -290,7 +293,7 @@ fn init_hint(data: &str) -> String {
 }
 
 /// A path as a shell takes it.
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "/._-+:=@".contains(c);
     match text.chars().all(plain) && !text.is_empty() {
         true => text.to_owned(),

@@ -22,6 +22,9 @@ pub struct RunArgs {
     /// Allow --http on an address that other machines reach: a proxy with TLS is in front
     #[arg(long)]
     behind_proxy: bool,
+    /// Stop when standard input ends: for whoever starts a node and must not leave it behind
+    #[arg(long, hide = true)]
+    until_stdin_ends: bool,
 }
 
 /// Runs it.
@@ -39,11 +42,13 @@ pub fn run(session: &mut Session<'_>, args: RunArgs) -> Result<(), CliError> {
     runtime.block_on(async {
         // Before the ready line: whoever reads it may stop the node at once.
         let stopped = stop_signal()?;
+        let left_alone = stdin_end(args.until_stdin_ends);
         let mut node = Node::start(directory, &config).await?;
         let ready = serde_json::to_string(node.ready()).map_err(io::Error::from)?;
         session.write(format!("{ready}\n").as_bytes())?;
         tokio::select! {
             () = stopped => tracing::info!("stopping"),
+            () = left_alone => tracing::info!("stopping: standard input has ended"),
             failed = node.failed() => failed?,
         }
         Ok(node.shutdown().await?)
@@ -58,6 +63,22 @@ fn log(config: &Config) {
         .with_writer(io::stderr)
         .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
         .try_init();
+}
+
+/// Waits until standard input ends; for ever, where that means nothing.
+async fn stdin_end(counts: bool) {
+    let (ended, end) = tokio::sync::oneshot::channel::<()>();
+    if counts {
+        // Not one of the runtime's threads: those would be waited for at the end.
+        std::thread::spawn(move || {
+            let _ended = ended;
+            io::copy(&mut io::stdin().lock(), &mut io::sink())
+        });
+    } else {
+        std::future::pending::<()>().await;
+    }
+    // Nothing is ever sent: it ends when the reader does.
+    let _ = end.await;
 }
 
 #[cfg(unix)]

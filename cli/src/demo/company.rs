@@ -112,7 +112,8 @@ impl Company {
     }
 }
 
-/// A node's process. Ends with this value.
+/// A node's process. Ends with this value; and when this program is killed, as its standard input
+/// ends then.
 #[derive(Debug)]
 struct Process {
     child: Child,
@@ -124,17 +125,7 @@ impl Process {
     }
 
     fn ask_to_stop(&mut self) {
-        if self.has_ended() {
-            return;
-        }
-        #[cfg(unix)]
-        {
-            use rustix::process::{Pid, Signal, kill_process};
-            // It may have ended this very moment, which is what is wanted.
-            let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
-        }
-        #[cfg(not(unix))]
-        self.kill();
+        drop(self.child.stdin.take());
     }
 
     fn stop(&mut self) {
@@ -175,8 +166,8 @@ fn run(
     let child = Command::new(program)
         .arg("--data")
         .arg(directory.path())
-        .args(["run", "--listen", listen, "--http", http])
-        .stdin(Stdio::null())
+        .args(["run", "--until-stdin-ends", "--listen", listen, "--http", http])
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(to_log)
         .spawn()

@@ -1,7 +1,7 @@
 //! The proof: reads everything that each company's node keeps, and looks for what it must not
 //! have. A search that finds nothing proves little, so each text must be found where it is at home.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read;
 use std::path::Path;
@@ -148,8 +148,8 @@ impl Play<'_, '_> {
         let texts: Vec<&str> = secrets.0.iter().map(|secret| secret.text.as_str()).collect();
         let search = AhoCorasick::new(&texts).map_err(|_| DemoError::Data("secrets"))?;
         let mut proof = Proof { searched: Vec::new(), secrets: texts.len(), leaked: 0 };
-        let mut leaks = Vec::new();
-        let mut lost = Vec::new();
+        let mut leaks = BTreeMap::new();
+        let mut lost = BTreeMap::new();
         for (who, company) in [(Who::Acme, &*acme), (Who::Bright, bright), (Who::Cedar, cedar)] {
             waiting.check()?;
             let store = store(company)?;
@@ -160,10 +160,10 @@ impl Play<'_, '_> {
             for (at, secret) in secrets.0.iter().enumerate() {
                 let is_there = in_store.contains(&at) || in_files.contains(&at);
                 if foreign(secret) && is_there {
-                    leaks.push(format!("{} has {}", company.name, secret.what));
+                    *leaks.entry((company.name, secret.what)).or_insert(0) += 1;
                 }
                 if secret.home == who && !in_store.contains(&at) {
-                    lost.push(format!("{} at {}", secret.what, company.name));
+                    *lost.entry((company.name, secret.what)).or_insert(0) += 1;
                 }
             }
             proof.searched.push(Searched {
@@ -174,11 +174,8 @@ impl Play<'_, '_> {
                 file_bytes: files.len(),
             });
         }
-        telling.expect(leaks.is_empty(), || leaks.join("; "))?;
-        telling.expect(lost.is_empty(), || {
-            format!("the search is blind: it does not find {}", lost.join("; "))
-        })?;
-        proof.leaked = leaks.len();
+        telling.expect(leaks.is_empty(), || format!("leaked: {}", listed(&leaks)))?;
+        telling.expect(lost.is_empty(), || format!("the search is blind: {}", listed(&lost)))?;
         for one in proof.words() {
             telling.checked(one, None)?;
         }
@@ -204,6 +201,14 @@ impl Proof {
         });
         lines.collect()
     }
+}
+
+/// Where how many of what were found, or not found.
+fn listed(of: &BTreeMap<(&str, &str), usize>) -> String {
+    let one = |((company, what), times): (&(&str, &str), &usize)| {
+        format!("{company}: {what} ({times} times)")
+    };
+    of.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
 fn megabytes(bytes: usize) -> String {

@@ -10,6 +10,8 @@ use crate::command::run::stop_signal;
 use crate::error::CliError;
 
 const POLL: Duration = Duration::from_millis(10);
+/// A node may be gone before this process has heard why.
+const HEARING: Duration = Duration::from_millis(100);
 
 /// Waits, until it is interrupted for good.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +41,12 @@ impl Waiting {
     /// Fails once somebody has interrupted.
     pub fn check(&self) -> Result<(), DemoError> {
         self.pause(Duration::ZERO)
+    }
+
+    /// Whether something went wrong only because somebody has interrupted: the nodes are told to
+    /// stop by the same key.
+    pub fn is_why(&self) -> bool {
+        self.pause(HEARING).is_err()
     }
 
     /// Waits for the interruption.
