@@ -68,14 +68,13 @@ impl Cast {
         );
         self.tokens.push(token("venueqzvx", "AB"));
         self.tokens.push(token("briefqzvx", "ABC"));
-        for text in ["notesqzvx", "regionqzvx", "summaryqzvx", "tagqzvx", "marginqzvx", "x_margin"] {
+        for text in ["notesqzvx", "regionqzvx", "summaryqzvx", "tagqzvx", "marginqzvx", "x_margin"]
+        {
             self.tokens.push(token(text, "A"));
         }
         let share = self.acme.id_of(&format!("share open launch --event {}", self.event));
-        self.acme.ok(
-            "--yes share grant launch bright-agency --kind event \
-             --fields title,starts_at,venue,audience_brief --depth 1",
-        );
+        self.acme.ok("--yes share grant launch bright-agency --kind event \
+             --fields title,starts_at,venue,audience_brief --depth 1");
         self.acme.ok(
             "--yes share grant launch bright-agency --contribute customer,participation --depth 1",
         );
@@ -83,14 +82,11 @@ impl Cast {
         assert_eq!(list[0]["share"], *share);
         let offered = self.bright.until("share list", PATIENCE, |list| len(list) == 1);
         assert_eq!((&offered[0]["id"], &offered[0]["state"]), (&share.into(), &"offered".into()));
-        let passed = self.bright.ok(
-            "--yes share grant launch cedar-consulting --kind event \
-             --fields title,starts_at,audience_brief --section 'Acme Motors'",
-        );
+        let passed = self.bright.ok("--yes share grant launch cedar-consulting --kind event \
+             --fields title,starts_at,audience_brief --section 'Acme Motors'");
         assert!(["waiting", "active"].contains(&passed["state"].as_str().unwrap()), "{passed}");
-        self.bright.ok(
-            "--yes share grant launch cedar-consulting --contribute customer,participation",
-        );
+        self.bright
+            .ok("--yes share grant launch cedar-consulting --contribute customer,participation");
         let list = self.cedar.until("event list", PATIENCE, |list| {
             len(list) == 1 && list[0]["fields"]["title"] == "Spring launch"
         });
@@ -101,7 +97,8 @@ impl Cast {
     pub fn bring_guests(&mut self) -> Json {
         let mut csv = String::from("name,org_name,phones,emails,title,remark,tags,x_rank\n");
         for n in 0..GUESTS {
-            let phone = if n % 10 == 9 { String::new() } else { format!("+8613800{:06}", 750_000 + n) };
+            let phone =
+                if n % 10 == 9 { String::new() } else { format!("+8613800{:06}", 750_000 + n) };
             csv += &format!(
                 "Guest nameqzvx{n},Firm firmqzvx{n},{phone},mailqzvx{n}@example.com,jobqzvx{n},\
                  remarkqzvx{n},guests,rankqzvx{n}\n"
@@ -120,17 +117,17 @@ impl Cast {
             }
         }
         self.tokens.push(token("13800750003", "AC"));
-        for text in ["namelessqzvx", "keptqzvx", "13800760000", "stayqzvx", "evidenceqzvx", "x_rank"] {
+        for text in
+            ["namelessqzvx", "keptqzvx", "13800760000", "stayqzvx", "evidenceqzvx", "x_rank"]
+        {
             self.tokens.push(token(text, "C"));
         }
         self.cedar.ok(
             "--yes share grant launch acme-motors --kind customer --fields name,org_name,phones",
         );
         self.cedar.ok("--yes share grant launch bright-agency --kind customer --fields org_name");
-        self.cedar.ok(
-            "--yes share grant launch acme-motors --kind participation \
-             --fields event,customer,status,role --can edit",
-        );
+        self.cedar.ok("--yes share grant launch acme-motors --kind participation \
+             --fields event,customer,status,role --can edit");
         self.cedar.ok(
             "--yes share grant launch bright-agency --kind participation --fields event,customer",
         );

@@ -166,9 +166,8 @@ fn a_grant_with_a_selector_shows_the_records_that_fit_and_no_others() {
     two.acme.ok(
         "--yes share grant tour cedar-consulting --kind customer --fields name --where region=north",
     );
-    let [north, south] = ["north", "south"].map(|region| {
-        two.customer(&format!("type=company name=Firm-{region} region={region}"))
-    });
+    let [north, south] = ["north", "south"]
+        .map(|region| two.customer(&format!("type=company name=Firm-{region} region={region}")));
     two.acme.ok(&format!("--yes share add tour {north} {south}"));
     assert_eq!(two.names(), ["Firm-north", "Firm-south"]);
     let seen = cedar.ok("customer list");

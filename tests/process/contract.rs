@@ -94,7 +94,10 @@ fn every_kind_of_failure_has_its_exit_code_and_its_error_a_code_a_message_and_a_
     assert_eq!(code(&format!("event set {event} starts_at=soon"), 2), "bad_value");
     assert_eq!(code(&format!("event set {event} title=a title=b"), 2), "given_twice");
     assert_eq!(code("event list --where nonsense", 2), "bad_selector");
-    assert_eq!(code("share grant launch other --kind customer --fields owner_user", 4), "internal_field");
+    assert_eq!(
+        code("share grant launch other --kind customer --fields owner_user", 4),
+        "internal_field"
+    );
     assert_eq!(code(&format!("--yes share add launch {customer}"), 4), "all_held_back");
     let down = bright.call("event list");
     assert_eq!(down.refused(3).0, "node_not_reachable");
@@ -197,8 +200,14 @@ fn a_dry_run_tells_what_would_leave_and_changes_nothing() {
     let dry = acme.ok(&format!("{grant} --dry-run"));
     assert_eq!(len(&dry["to"]), 1);
     let to = &dry["to"][0];
-    assert_eq!((&to["name"], &to["kind"], &to["records"]), (&"Bright Agency".into(), &"event".into(), &1.into()));
-    assert_eq!((&to["fields"], &to["depth"], &to["edit"]), (&json!(["title", "venue"]), &1.into(), &false.into()));
+    assert_eq!(
+        (&to["name"], &to["kind"], &to["records"]),
+        (&"Bright Agency".into(), &"event".into(), &1.into())
+    );
+    assert_eq!(
+        (&to["fields"], &to["depth"], &to["edit"]),
+        (&json!(["title", "venue"]), &1.into(), &false.into())
+    );
     assert_eq!(acme.ok("share show launch")["grants"], json!([]));
     acme.ok("--yes share grant launch bright-agency --kind customer --fields name");
     let dry = acme.ok(&format!("share add launch {firm} {ann} --dry-run"));

@@ -70,10 +70,8 @@ fn an_id_may_be_cut_to_any_beginning_that_is_the_only_one() {
     let other = acme.id_of("share open launch");
     assert_eq!(acme.call("share show launch").refused(1).0, "ambiguous");
     assert_eq!(acme.ok(&format!("share show {other}"))["id"], *other);
-    let granted = acme.ok(&format!(
-        "--yes share grant {} {org} --kind event --fields title",
-        &share[..20]
-    ));
+    let granted =
+        acme.ok(&format!("--yes share grant {} {org} --kind event --fields title", &share[..20]));
     assert!(granted["grant"].as_str().unwrap().starts_with("grt_"));
     bright.until("event list", PATIENCE, |list| len(list) == 1);
 }
@@ -93,7 +91,10 @@ fn an_import_names_the_line_and_the_column_of_what_it_could_not_take() {
     assert_eq!((&dry["created"], &dry["import"]), (&3.into(), &Json::Null));
     assert_eq!(acme.ok("customer list"), json!([]));
     let done = acme.ok(&format!("customer import {file} --consent form:fair"));
-    assert_eq!((&done["created"], &done["updated"], &done["unchanged"]), (&3.into(), &0.into(), &0.into()));
+    assert_eq!(
+        (&done["created"], &done["updated"], &done["unchanged"]),
+        (&3.into(), &0.into(), &0.into())
+    );
     assert_eq!((len(&done["rejected"]), &done["rejected"][0]["line"]), (1, &5.into()));
     assert!(done["rejected"][0]["why"].is_string(), "{done:#}");
     let warned: Vec<(u64, &str)> = done["warnings"]
@@ -108,7 +109,10 @@ fn an_import_names_the_line_and_the_column_of_what_it_could_not_take() {
     assert_eq!(fields["phones"], json!(["+8613800138000"]));
     assert_eq!(fields.get("lifecycle"), None);
     let kept = fields.as_object().unwrap();
-    assert!(kept.iter().any(|(name, value)| name.starts_with("x_") && value == "pigeon"), "{kept:?}");
+    assert!(
+        kept.iter().any(|(name, value)| name.starts_with("x_") && value == "pigeon"),
+        "{kept:?}"
+    );
     assert!(kept.iter().any(|(name, value)| name.starts_with("x_") && value == "blue"), "{kept:?}");
     assert_eq!(fields["consent"][0]["evidence"], "fair", "{fields:#}");
     let again = acme.ok(&format!("customer import {file} --consent form:fair"));

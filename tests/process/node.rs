@@ -73,7 +73,8 @@ pub struct Said {
 impl Said {
     /// The one document on the data channel.
     pub fn json(&self) -> Json {
-        serde_json::from_str(&self.out).unwrap_or_else(|why| panic!("no document ({why}): {self:#?}"))
+        serde_json::from_str(&self.out)
+            .unwrap_or_else(|why| panic!("no document ({why}): {self:#?}"))
     }
 
     /// The document of a call that must have gone well.

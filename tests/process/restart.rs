@@ -66,7 +66,11 @@ fn a_node_killed_at_any_moment_of_an_import_keeps_what_it_acknowledged() {
         // Doing it again makes it whole, and nothing twice.
         let again = acme.ok(&format!("customer import {file}"));
         let count = |field: &str| again[field].as_u64().unwrap() as usize;
-        assert_eq!((count("created"), count("unchanged")), (ROWS - of_round, of_round), "{again:#}");
+        assert_eq!(
+            (count("created"), count("unchanged")),
+            (ROWS - of_round, of_round),
+            "{again:#}"
+        );
     }
     let mut all = everything(&acme, "customer list");
     assert_eq!(all.len(), MOMENTS_MS.len() * (ROWS + 1));
@@ -98,11 +102,18 @@ fn nodes_killed_while_records_are_placed_and_sent_come_to_agree() {
         }
         acme.settle();
         bright.settle();
-        let (own, seen) = (everything(&acme, "customer list"), everything(&bright, "customer list"));
+        let (own, seen) =
+            (everything(&acme, "customer list"), everything(&bright, "customer list"));
         assert_eq!(own.len(), (round + 1) * ROWS);
         let (own_names, seen_names) = (names(&own), names(&seen));
-        let missing: Vec<&&str> = own_names.iter().filter(|one| !seen_names.contains(one)).collect();
-        assert_eq!(missing, [""; 0].iter().collect::<Vec<_>>(), "round {round}, exit {}", said.exit);
+        let missing: Vec<&&str> =
+            own_names.iter().filter(|one| !seen_names.contains(one)).collect();
+        assert_eq!(
+            missing,
+            [""; 0].iter().collect::<Vec<_>>(),
+            "round {round}, exit {}",
+            said.exit
+        );
         assert_eq!(own_names, seen_names);
         for (own, seen) in own.iter().zip(&seen) {
             assert_eq!(own["fields"]["emails"], seen["fields"]["emails"]);
@@ -147,7 +158,11 @@ fn a_second_node_on_the_same_data_says_why_it_does_not_start() {
     let second = acme.call("run --listen /ip4/127.0.0.1/tcp/0 --http 127.0.0.1:0");
     let (_, message) = second.refused(1);
     assert!(message.contains("another") || message.contains("in use"), "{second:#?}");
-    assert_eq!(fs::read(acme.data().join("node.json")).unwrap(), before, "the first is still found");
+    assert_eq!(
+        fs::read(acme.data().join("node.json")).unwrap(),
+        before,
+        "the first is still found"
+    );
     acme.ok("status");
     assert_eq!(acme.ended(), None);
 }

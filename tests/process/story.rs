@@ -55,7 +55,10 @@ fn each_roster_shows_what_was_granted(cast: &Cast) {
     for roster in [&at_acme, &at_bright, &at_cedar] {
         assert_eq!(len(roster), GUESTS);
         for row in rows(roster) {
-            assert_eq!(row["contributed_by"], json!({"org": cast.cedar.id, "name": cast.cedar.name}));
+            assert_eq!(
+                row["contributed_by"],
+                json!({"org": cast.cedar.id, "name": cast.cedar.name})
+            );
         }
     }
     let mut without_phone = 0;
@@ -137,7 +140,10 @@ fn nobody_else_can_change_the_title(cast: &Cast) {
     let name = cast.acme.ok("customer list --limit 1");
     let id = name[0]["id"].as_str().unwrap();
     cast.acme.call(&format!("customer set {id} name=Other")).refused(4);
-    assert_eq!(cast.acme.ok(&format!("event show {}", cast.event))["fields"]["title"], "Summer launch");
+    assert_eq!(
+        cast.acme.ok(&format!("event show {}", cast.event))["fields"]["title"],
+        "Summer launch"
+    );
 }
 
 fn cedar_gets_what_happened_while_it_was_down(cast: &mut Cast) {
@@ -171,11 +177,12 @@ fn acme_loses_nothing_when_it_is_killed(cast: &mut Cast) {
     title_at(&cast.bright, "Winter launch");
     title_at(&cast.cedar, "Winter launch");
     let line = format!("event roster {}", cast.event);
-    let roster = cast.acme.until(&line, SOON, |roster| {
-        rows(roster).iter().any(|row| row["status"] == "confirmed")
-    });
+    let roster = cast
+        .acme
+        .until(&line, SOON, |roster| rows(roster).iter().any(|row| row["status"] == "confirmed"));
     assert_eq!(rows(&roster).len(), rows(&before).len());
-    let came = |roster: &Json| rows(roster).iter().filter(|row| row["status"] == "attended").count();
+    let came =
+        |roster: &Json| rows(roster).iter().filter(|row| row["status"] == "attended").count();
     assert_eq!((came(&roster), came(&before)), (2, 2));
     for org in cast.orgs() {
         org.settle();
@@ -202,10 +209,10 @@ fn waiting_tells_who_lacks_what_and_ends_when_it_has_arrived() {
     for line in ["wait synced --timeout 200ms", "wait synced --partner bright --timeout 200ms"] {
         let line = line.replace("bright", "bright-agency");
         let (code, message) = acme.call(&line).refused(1);
-        assert_eq!((&*code, &*message), (
-            "timed_out",
-            "Bright Agency lacks 1 change and is not connected",
-        ));
+        assert_eq!(
+            (&*code, &*message),
+            ("timed_out", "Bright Agency lacks 1 change and is not connected",)
+        );
     }
     assert_eq!(acme.ok("status")["partners"][0]["unsent"], 1);
     // Nothing is owed to a partner that is paused.
