@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 /// Lines before the tests above which a file is named in the output, and above which it fails.
 const LINES_WARN: usize = 400;
-const LINES_MAX: usize = 1000;
+const LINES_MAX: usize = 650;
+/// Files that are longer and have to be split; nothing is added to this list.
+const TOO_LONG: [(&str, usize); 1] = [("protocol/src/section.rs", 1100)];
 const LIB_LINES_MAX: usize = 150;
 const MAIN_LINES_MAX: usize = 40;
 
@@ -72,7 +74,9 @@ fn every_source_begins_with_its_purpose_and_stays_short() {
         let max = match Path::new(name).file_name().and_then(|name| name.to_str()) {
             Some("lib.rs") => LIB_LINES_MAX,
             Some("main.rs") => MAIN_LINES_MAX,
-            Some(_) | None => LINES_MAX,
+            Some(_) | None => {
+                TOO_LONG.iter().find(|(long, _)| long == name).map_or(LINES_MAX, |(_, max)| *max)
+            }
         };
         if lines > max {
             long.push(format!("{name}: {lines} lines, at most {max}"));
@@ -140,7 +144,7 @@ fn the_protocol_document_names_every_statement_frame_and_reason() {
     missing("without a row in docs/protocol.md", all.into_iter().filter(|name| !rows(name)));
     let reasons = text("protocol/src/change/inert.rs");
     let codes = reasons.lines().filter_map(|line| line.split("=> \"").nth(1)?.split('"').next());
-    let codes = codes.chain(["gap", "cut", "predecessor", "erasure_unknown", "not_permitted"]);
+    let codes = codes.chain(["gap", "cut", "erasure_unknown", "not_permitted"]);
     let named = quoted(&document);
     missing(
         "codes that docs/protocol.md does not name",

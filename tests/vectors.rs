@@ -12,6 +12,7 @@ use serde_json::{Value as Json, json};
 use crate::bundle::{Header, Leaf, Verified};
 use crate::codec;
 use crate::facet::{self, Schema};
+use crate::fork::ForkProof;
 use crate::grant::Grants;
 use crate::id::{
     CompartmentId, GrantId, LogId, Nonce, OrgId, PublicKey, RecordId, ShareId, StatementId,
@@ -496,6 +497,34 @@ fn genesis_and_first_change_follow_from_fields_and_values_alone() {
     check("facets.json", &json!({ "log": hex(&log.0), "cases": cases, "refused": refused }));
 }
 
+/// Two bundles that one node signed for the first place of one log.
+fn fork() -> ForkProof {
+    let one = |n: u8| {
+        let header = Header {
+            compartment: CompartmentId([20; 32]),
+            author: OrgId([23; 32]),
+            node: key(9).public(),
+            epoch: Nonce([6; 16]),
+            seq: 0,
+            prev: Nonce32([0; 32]),
+            grant: None,
+            dossier_number: 0,
+            at: at(0),
+            leaf_count: 0,
+            root: Nonce32([0; 32]),
+        };
+        let (record, salt) = (RecordId([n; 16]), Nonce([n; 16]));
+        Verified::write(
+            header,
+            vec![Leaf::Full { record, turn: 1, salt, change: vec![n] }],
+            &key(9),
+        )
+    };
+    let proof = ForkProof::of(&one(1), &one(2)).unwrap();
+    assert!(proof.holds());
+    proof
+}
+
 #[test]
 fn every_frame_is_encoded_as_written() {
     let blob = |n: u8| Blob(vec![n; 3]);
@@ -535,6 +564,8 @@ fn every_frame_is_encoded_as_written() {
         ("stored", Frame::Stored { log, height: 300 }),
         ("stop", Frame::Stop { log }),
         ("refused", Frame::Refused { code: "gate_unknown".into() }),
+        ("fork", Frame::Fork { proof: Box::new(fork()) }),
+        ("gone", Frame::Gone { log }),
     ];
     let encoded: Vec<Json> = frames
         .iter()

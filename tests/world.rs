@@ -2,10 +2,9 @@
 //! order a seed decides. No clock, no thread: the same seed gives the same trace.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::book::Address;
-use crate::id::{OrgId, PublicKey, RecordId, ShareId, hash};
+use crate::id::{OrgId, PublicKey, RecordId, ShareId};
 use crate::identity::OrgKeys;
 use crate::refusal::Refusal;
 use crate::replica::{Conn, Effect, Identity, Replica, Settings};
@@ -13,56 +12,14 @@ use crate::section::Placed;
 use crate::sharing::NewGrant;
 use crate::sign::SigningKey;
 use crate::statement::Scope;
-use crate::store::{Batch, Entry, MemoryStore, Store, StoreError};
 use crate::time::{Hlc, Millis};
 use crate::value::Fields;
 use crate::view::RecordView;
 use crate::vocabulary::{self, Kind};
 
-/// A disk that outlives the replica that writes it.
-#[derive(Debug, Clone, Default)]
-pub struct Disk(Arc<Mutex<Platter>>);
+mod disk;
 
-#[derive(Debug, Default)]
-struct Platter {
-    store: MemoryStore,
-    /// What was written since somebody last looked.
-    written: Vec<Vec<u8>>,
-}
-
-impl Disk {
-    fn platter(&self) -> MutexGuard<'_, Platter> {
-        self.0.lock().expect("one thread")
-    }
-
-    /// Everything written since this was last asked, overwritten values included.
-    pub fn written(&self) -> Vec<Vec<u8>> {
-        std::mem::take(&mut self.platter().written)
-    }
-
-    /// Everything that is on it now, keys and values.
-    pub fn contents(&self) -> Vec<Entry> {
-        let entries = &self.platter().store.entries;
-        entries.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
-    }
-}
-
-impl Store for Disk {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.platter().store.get(key)
-    }
-    fn scan(&self, prefix: &[u8], after: &[u8], limit: usize) -> Result<Vec<Entry>, StoreError> {
-        self.platter().store.scan(prefix, after, limit)
-    }
-    fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
-        let mut platter = self.platter();
-        for (key, value) in &batch.writes {
-            platter.written.push(key.clone());
-            platter.written.extend(value.clone());
-        }
-        platter.store.commit(batch)
-    }
-}
+pub use disk::{Dice, Disk};
 
 /// Where a node dies while it does something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,36 +28,6 @@ pub enum Crash {
     BeforeFlush,
     /// After the commit and before any effect was carried out: all of it is there, nobody heard.
     BeforeEffects,
-}
-
-/// Random numbers from a seed: BLAKE3 in counter mode.
-#[derive(Debug, Clone)]
-pub struct Dice {
-    seed: u64,
-    drawn: u64,
-}
-
-impl Dice {
-    pub fn new(seed: u64) -> Self {
-        Self { seed, drawn: 0 }
-    }
-
-    pub fn bytes(&mut self) -> [u8; 32] {
-        self.drawn += 1;
-        hash("dice", &[&self.seed.to_be_bytes(), &self.drawn.to_be_bytes()])
-    }
-
-    /// A number below `n`.
-    pub fn below(&mut self, n: usize) -> usize {
-        let bytes = self.bytes();
-        let mut number = [0; 8];
-        number.copy_from_slice(&bytes[..8]);
-        (u64::from_be_bytes(number) % n as u64) as usize
-    }
-
-    pub fn chance(&mut self, in_100: usize) -> bool {
-        self.below(100) < in_100
-    }
 }
 
 pub struct Org {
@@ -358,13 +285,6 @@ impl World {
                 self.act(org, |r| r.opened(conn, node, true)).expect("opening");
             }
         }
-    }
-
-    /// Puts a frame on the line from one org to another, as if its node had sent it.
-    pub fn inject(&mut self, from: usize, to: usize, frame: Vec<u8>) {
-        let ends = |link: &Link| [(from, to), (to, from)].contains(&(link.dialer, link.listener));
-        let link = self.links.values_mut().find(|link| ends(link)).expect("they are connected");
-        link.queues[usize::from(link.dialer == from)].push_back(frame);
     }
 
     /// Delivers one frame that is under way, chosen by the dice; false if there is none.

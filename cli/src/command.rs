@@ -11,7 +11,7 @@ mod open;
 mod participation;
 mod partner;
 mod record;
-mod run;
+pub mod run;
 mod settings;
 mod share;
 mod status;
@@ -145,7 +145,7 @@ fn carry_out(verb: Verb, session: &mut Session<'_>) -> Result<(), CliError> {
         Verb::Open => open::open(session),
         Verb::Config(verb) => settings::config(session, &verb),
         Verb::Doctor => doctor::doctor(session),
-        Verb::Demo(args) => demo::run(args),
+        Verb::Demo(args) => demo::run(session, args),
         Verb::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "entente", &mut script);

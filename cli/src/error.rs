@@ -12,6 +12,8 @@ use entente_node::store::OpenError;
 use serde_json::{Value as Json, json};
 use thiserror::Error;
 
+use crate::demo::error::DemoError;
+
 /// Why a command did not do what it was asked to.
 #[derive(Debug, Error)]
 pub enum CliError {
@@ -72,6 +74,9 @@ pub enum CliError {
         /// How many.
         held_back: usize,
     },
+    /// The demo did not come to its end.
+    #[error(transparent)]
+    Demo(#[from] DemoError),
     /// Part of a later version.
     #[error("`{0}` is not built yet")]
     NotBuiltYet(&'static str),
@@ -137,6 +142,7 @@ impl CliError {
             | CliError::Declined
             | CliError::TimedOut(_)
             | CliError::Unwell { .. }
+            | CliError::Demo(_)
             | CliError::File { .. }
             | CliError::Directory(_)
             | CliError::Init(_) => ErrorKind::Unmet,
@@ -171,6 +177,9 @@ impl CliError {
             CliError::TimedOut(_) => "timed_out",
             CliError::Unwell { .. } => "unwell",
             CliError::AllHeldBack { .. } => "all_held_back",
+            CliError::Demo(DemoError::NotEmpty(_)) => "not_empty",
+            CliError::Demo(DemoError::Interrupted) => "interrupted",
+            CliError::Demo(_) => "demo_failed",
             CliError::NotBuiltYet(_) => "not_built_yet",
             CliError::File { .. } => "unreadable_file",
             CliError::Config(_) => "bad_settings",
@@ -224,9 +233,13 @@ impl CliError {
                 | StartError::Engine(_)
                 | StartError::Dump(_) => None,
             },
+            CliError::Demo(DemoError::NotEmpty(_)) => {
+                Some("name a new directory, or leave --dir out".into())
+            }
             CliError::Answer(_)
             | CliError::Declined
             | CliError::TimedOut(_)
+            | CliError::Demo(_)
             | CliError::NotBuiltYet(_)
             | CliError::File { .. }
             | CliError::Output(_)

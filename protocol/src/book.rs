@@ -195,7 +195,7 @@ impl Replica {
         Ok(true)
     }
 
-    fn edit_received(
+    pub(crate) fn edit_received(
         &mut self,
         kind: Kind,
         share: &ShareId,

@@ -301,16 +301,27 @@ impl Replica {
         })
     }
 
-    /// The document behind a row.
+    /// The document behind a row: the leaves that count.
     pub(crate) fn facet(&self, opening: &Opening, leaves: &[LeafRef]) -> Result<Facet, Refusal> {
+        let counts = |at: &LeafRef| {
+            let state = self.logs.get(&at.log);
+            state.is_some_and(|state| at.seq < self.counted_height(&at.log, state))
+        };
+        let counted: Vec<LeafRef> = leaves.iter().copied().filter(counts).collect();
+        self.whole_facet(opening, &counted)
+    }
+
+    /// The document that these leaves make, whether they count or not.
+    pub(crate) fn whole_facet(
+        &self,
+        opening: &Opening,
+        leaves: &[LeafRef],
+    ) -> Result<Facet, Refusal> {
         let mut facet = Facet::new(&opening.schema);
         let mut ordered = leaves.to_vec();
         ordered.sort_by_key(|at| (at.seq, at.index));
         for at in ordered {
             let Some(state) = self.logs.get(&at.log) else { continue };
-            if at.seq >= self.counted_height(&at.log, state) {
-                continue;
-            }
             let bundle = self.bundle(&at.log, at.seq)?;
             let leaf = bundle.leaves.get(usize::from(at.index));
             facet.insert(facet::Leaf {

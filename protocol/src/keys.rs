@@ -213,3 +213,10 @@ pub fn tombstone(record: &RecordId) -> Vec<u8> {
 pub fn stored_at_all(node: &PublicKey) -> Vec<u8> {
     key(b'H', &[&node.0])
 }
+
+/// An edit that a publisher did not take.
+pub fn rejected(record: &RecordId, field: &str) -> Vec<u8> {
+    key(b'R', &[&record.0, field.as_bytes()])
+}
+/// All edits that publishers did not take.
+pub const REJECTED: &[u8] = b"R";

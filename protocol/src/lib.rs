@@ -39,6 +39,7 @@ pub mod section;
 pub mod select;
 pub mod sharing;
 pub mod ingest;
+pub mod reissue;
 pub mod view;
 pub mod history;
 pub mod roster;

@@ -376,6 +376,7 @@ impl Replica {
         let ready = self.leaving.iter().find(|id| self.may_drop(id)).copied();
         let Some(id) = ready else { return Ok(false) };
         self.leaving.remove(&id);
+        self.reissue(&id)?;
         self.drop_compartment(&id)?;
         Ok(true)
     }

@@ -379,9 +379,9 @@ impl Replica {
 
     /// What a share is called.
     pub fn share_name(&self, share: &ShareId) -> Option<&str> {
-        match self.statements.get(&(*share).into())?.body() {
-            Body::OpenShare { name, .. } => Some(name),
-            _ => None,
+        match self.statements.get(&(*share).into()).map(|s| s.body()) {
+            Some(Body::OpenShare { name, .. }) => Some(name),
+            Some(_) | None => None,
         }
     }
 

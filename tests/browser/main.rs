@@ -1,6 +1,6 @@
 //! The pages in a real browser, of three real nodes that play the story: what each company reads,
 //! and what it must not find. Skipped where there is no Chromium, unless `ENTENTE_REQUIRE_BROWSER=1`.
-//! With `ENTENTE_SHOTS=DIR` pictures of the pages are left in that directory.
+//! With `ENTENTE_SHOTS=DIR` pictures and documents of the pages are left in that directory.
 
 mod chromium;
 mod world;
@@ -16,7 +16,9 @@ fn see(browser: &Browser, company: &Company, path: &str, look: Look, name: &str)
     let page = browser.open(&company.link(path), look);
     assert_eq!(page.complaints, Vec::<String>::new(), "{name}");
     if let Some(shots) = std::env::var_os("ENTENTE_SHOTS") {
-        browser.shoot(&company.link(path), look, &std::path::Path::new(&shots).join(name));
+        let file = std::path::Path::new(&shots).join(name);
+        std::fs::write(file.with_extension("html"), &page.dom).expect("a document");
+        browser.shoot(&company.link(path), look, &file);
     }
     page
 }

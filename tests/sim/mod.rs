@@ -1,10 +1,12 @@
 //! Simulation: whole orgs in one process, on a seed.
 
 mod check;
+mod found;
 mod model;
 mod mutations;
 mod oracle;
 mod random;
+mod records;
 mod settled;
 mod steps;
 mod story;

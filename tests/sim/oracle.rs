@@ -86,11 +86,15 @@ fn check_tokens(model: &Model, org: usize, bytes: &[u8], how: &str) -> Result<()
                 Secret::Never { .. } => "I8",
                 Secret::Name { .. } => "I1 (name)",
             };
-            let record = match secret {
-                Secret::Value { record, .. } => Some(&model.records[*record]),
-                Secret::Never { .. } | Secret::Name { .. } => None,
+            let secret = match secret {
+                Secret::Value { record, field, by } => {
+                    let of = &model.records[*record];
+                    format!("{field} by {by} of #{record}, a {} of org {}", of.kind, of.owner)
+                }
+                Secret::Never { owner, what } => format!("{what} of org {owner}"),
+                Secret::Name { org } => format!("the name of org {org}"),
             };
-            return Err(format!("{which}: org {org} {how} {secret:?} of {record:?}"));
+            return Err(format!("{which}: org {org} {how} {secret}"));
         }
     }
     Ok(())

@@ -163,6 +163,11 @@ fn rows(replica: &Replica) -> Rows {
     for (key, row) in replica.store.scan(b"F", &[], usize::MAX).expect("memory") {
         let key = FacetKey::parse(&key).expect("a facet key");
         let mut row: FacetRow = codec::own(&row).expect("a row");
+        // What lies above a cut may be held or not; it never counts.
+        row.leaves.retain(|leaf| {
+            let log = replica.logs.get(&leaf.log);
+            log.is_some_and(|state| leaf.seq < replica.counted_height(&leaf.log, state))
+        });
         row.leaves.sort_by_key(place);
         rows.insert(key, row);
     }

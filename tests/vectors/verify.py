@@ -409,7 +409,14 @@ def heights_digest(heights):
 def check_frames():
     v = load("frames.json")
     frames = [decode(bytes.fromhex(frame["bytes"])) for frame in v["frames"]]
-    same("kinds of frames", {frame[0] for frame in frames}, set(range(16)))
+    same("kinds of frames", {frame[0] for frame in frames}, set(range(18)))
+    headers = next(frame for frame in frames if frame[0] == 16)[1][0]
+    proof = [(digest("entente/bundle/1", cbor2.dumps(header)), header, signature)
+             for header, signature in (headers[:2], headers[2:])]
+    same("a fork's places", proof[0][1][:5], proof[1][1][:5])
+    same("a fork's order", proof[0][0] < proof[1][0], True)
+    for id_, header, signature in proof:
+        same("a fork's signature", signed(header[2], "entente/bundle/1", id_, signature), True)
     heights = next(frame for frame in frames if frame[0] == 10)[1][2]
     same("digest of heights", heights_digest(heights).hex(), v["digest"])
 

@@ -60,6 +60,10 @@ pub fn groups(replica: &Replica, rows: Vec<RosterRow>) -> Vec<Group> {
     groups
 }
 
+fn label_of_name(words: &Words) -> &'static str {
+    vocabulary::field(Kind::Customer, "name").map_or("", |field| words.lang.label(field))
+}
+
 fn staff_name(row: &RosterRow) -> Option<&str> {
     value::text(&row.participation, "staff_name")
 }
@@ -178,25 +182,19 @@ impl Columns {
 fn table(manner: Manner<'_>, groups: &[Group], page: usize) -> Markup {
     let words = manner.words;
     let columns = Columns::of(groups);
-    let name = vocabulary::field(Kind::Customer, "name").map(|field| words.lang.label(field));
-    let mut before = 0;
-    let (from, to) = (page * PAGE_ROWS, (page + 1) * PAGE_ROWS);
     html! {
         table.people role="table" {
             caption { (words.roster_caption) }
             thead role="rowgroup" {
                 tr role="row" {
-                    th scope="col" role="columnheader" { (name.unwrap_or_default()) }
+                    th scope="col" role="columnheader" { (label_of_name(words)) }
                     @for field in columns.customer.iter().chain(&columns.participation) {
                         th scope="col" role="columnheader" { (words.lang.label(field)) }
                     }
                 }
             }
-            @for (n, group) in groups.iter().enumerate() {
-                @let first = from.saturating_sub(before).min(group.rows.len());
-                @let last = to.saturating_sub(before).min(group.rows.len());
-                @let _ = before += group.rows.len();
-                @if first < last {
+            @for (n, group, rows) in on_page(groups, page) {
+                @if !rows.is_empty() {
                     tbody #{ "group-" (n) } role="rowgroup" {
                         tr.group role="row" {
                             th scope="rowgroup" role="rowheader" colspan=(columns.count()) {
@@ -205,7 +203,7 @@ fn table(manner: Manner<'_>, groups: &[Group], page: usize) -> Markup {
                                 (hidden(words, group))
                             }
                         }
-                        @for row in &group.rows[first..last] {
+                        @for row in rows {
                             (row_of(manner, &columns, group, row))
                         }
                     }
@@ -213,6 +211,18 @@ fn table(manner: Manner<'_>, groups: &[Group], page: usize) -> Markup {
             }
         }
     }
+}
+
+/// Each group with its number and those of its rows that stand on a page, from 0.
+fn on_page(groups: &[Group], page: usize) -> impl Iterator<Item = (usize, &Group, &[RosterRow])> {
+    let (from, to) = (page * PAGE_ROWS, (page + 1) * PAGE_ROWS);
+    let mut before = 0;
+    groups.iter().enumerate().map(move |(n, group)| {
+        let place = |at: usize| at.saturating_sub(before).min(group.rows.len());
+        let rows = &group.rows[place(from)..place(to)];
+        before += group.rows.len();
+        (n, group, rows)
+    })
 }
 
 /// The fields that this group's company keeps to itself, for those who want to know.
@@ -253,7 +263,7 @@ fn row_of(manner: Manner<'_>, columns: &Columns, group: &Group, row: &RosterRow)
     let staff = staff_name(row);
     html! {
         tr role="row" {
-            th scope="row" role="rowheader" {
+            th scope="row" role="rowheader" data-label=(label_of_name(words)) {
                 @match staff {
                     Some(name) => { bdi { (name) } },
                     None => (person(manner, row, "name")),
@@ -269,7 +279,8 @@ fn row_of(manner: Manner<'_>, columns: &Columns, group: &Group, row: &RosterRow)
                 }
             }
             @for field in &columns.participation {
-                td role="cell" data-label=(words.lang.label(field)) {
+                td.short[field.name != "fit_reason"] role="cell"
+                    data-label=(words.lang.label(field)) {
                     @match value::state(&row.participation, field.name) {
                         State::Value(value) => {
                             @match (field.name, value::text(&row.participation, "status")) {

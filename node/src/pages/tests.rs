@@ -209,3 +209,18 @@ async fn what_is_not_there_is_said_on_a_page() {
     assert_eq!(status, StatusCode::OK);
     assert!(page.contains("No events yet.") && page.contains("entente partner invite"));
 }
+
+#[tokio::test]
+async fn five_hundred_people_are_one_page() {
+    let app = app().await;
+    let event = made(&app, "/api/v1/events", json!({"text": {"title": "Fair"}})).await;
+    let path = format!("/events/{}", event["id"].as_str().unwrap());
+    let staff: Vec<String> = (0..500).map(|n| format!("Helper {n:03}")).collect();
+    made(&app, &format!("/api/v1{path}/participations"), json!({ "staff": staff })).await;
+    let (status, page) = page(&app, &path, "en").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(page.matches("<th scope=\"row\"").count(), 500);
+    assert!(page.contains("Helper 000") && page.contains("Helper 499"));
+    assert!(page.contains("<strong>500</strong> from <bdi>Acme</bdi> (you)"));
+    assert!(page.len() < 1 << 20, "{} bytes", page.len());
+}

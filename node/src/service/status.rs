@@ -31,7 +31,7 @@ pub fn status(
             })
             .collect(),
         store: StoreStatus { bytes: store_bytes, records: replica.count_records()? },
-        inbox: 0,
+        inbox: replica.rejected()?.len() as u64,
     })
 }
 

@@ -1,0 +1,228 @@
+//! What the random worlds found, or reading for them, each as the shortest story that shows it.
+
+use crate::book::Address;
+use crate::facet::Edit;
+use crate::id::{RecordId, ShareId};
+use crate::sharing::NewGrant;
+use crate::statement::Scope;
+use crate::value::Value;
+use crate::vocabulary::Kind;
+use crate::world::{World, contribute, fields};
+
+const A: usize = 0;
+const B: usize = 1;
+const C: usize = 2;
+
+/// A paired with B and C, a share of A's, and an event in it.
+fn begin() -> (World, ShareId, RecordId) {
+    let mut world = World::new(11, &["Acme", "Bright", "Cedar"]);
+    world.pair(A, B);
+    world.pair(A, C);
+    let event = world.create(A, Kind::Event, &[("title", "FIRST"), ("venue", "HALL")]);
+    let share = world.act(A, |r| r.open_share("launch", None, None)).unwrap();
+    world.place(A, share, Kind::Event, &[event]);
+    (world, share, event)
+}
+
+fn title(edit: bool) -> Scope {
+    fields(Kind::Event, &["title"], edit)
+}
+
+fn edit(world: &mut World, org: usize, at: Address, field: &str, text: &str) {
+    let edits = vec![Edit::Put(field.into(), Value::Str(text.into()))];
+    world.act(org, |r| r.edit(&at, edits)).unwrap();
+}
+
+fn received(world: &World, org: usize, kind: Kind) -> Vec<Address> {
+    let query = crate::view::ListQuery {
+        from: crate::view::From::Partners,
+        ..crate::view::ListQuery::of(kind)
+    };
+    world.replica(org).list(&query).unwrap().records.into_iter().map(|view| view.at).collect()
+}
+
+fn shown(world: &World, org: usize, at: &Address, field: &str) -> Option<Value> {
+    world.replica(org).record(at).ok()?.values().remove(field)
+}
+
+fn text(text: &str) -> Option<Value> {
+    Some(Value::Str(text.into()))
+}
+
+#[test]
+fn who_is_admitted_later_hears_of_what_was_there_without_reconnecting() {
+    let (mut world, share, _) = begin();
+    world.grant(A, B, share, A, title(false), 0).unwrap();
+    world.settle();
+    world.grant(A, C, share, A, title(false), 0).unwrap();
+    world.settle();
+    assert_eq!(received(&world, B, Kind::Event).len(), 1);
+    assert_eq!(received(&world, C, Kind::Event).len(), 1);
+}
+
+#[test]
+fn a_record_that_is_placed_again_is_seen_again() {
+    let (mut world, share, event) = begin();
+    world.grant(A, B, share, A, title(false), 0).unwrap();
+    let other = world.create(A, Kind::Event, &[("title", "OTHER")]);
+    world.place(A, share, Kind::Event, &[other]);
+    world.settle();
+    world.act(A, |r| r.withdraw(&share, &[event])).unwrap();
+    world.settle();
+    assert_eq!(received(&world, B, Kind::Event).len(), 1);
+    assert!(!world.holds(B, "FIRST"), "withdrawn means erased");
+    world.place(A, share, Kind::Event, &[event]);
+    world.settle();
+    assert_eq!(received(&world, B, Kind::Event).len(), 2);
+}
+
+#[test]
+fn a_relay_serves_no_editor_whose_grant_has_ended() {
+    let (mut world, share, event) = begin();
+    world.pair(B, C);
+    world.grant(A, B, share, A, title(false), 0).unwrap();
+    let grant = world.grant(A, C, share, A, title(true), 0).unwrap();
+    world.settle();
+    world.cut.push((A, C));
+    world.disconnect(A, C);
+    world.act(A, |r| r.revoke(&[grant], 1)).unwrap();
+    edit(&mut world, A, Address::Own { kind: Kind::Event, record: event }, "title", "SECOND");
+    world.settle();
+    assert!(world.holds(B, "SECOND"));
+    assert!(!world.holds(C, "SECOND"));
+}
+
+#[test]
+fn who_lost_its_grant_does_not_learn_who_came_later() {
+    let (mut world, share, _) = begin();
+    let grant = world.grant(A, B, share, A, title(false), 0).unwrap();
+    world.settle();
+    world.act(A, |r| r.revoke(&[grant], 1)).unwrap();
+    world.settle();
+    world.grant(A, C, share, A, title(true), 0).unwrap();
+    world.settle();
+    assert_eq!(received(&world, C, Kind::Event).len(), 1);
+    assert!(!world.holds(B, "Cedar"));
+}
+
+#[test]
+fn an_editor_that_keeps_another_grant_goes_on_after_one_was_revoked() {
+    let (mut world, share, event) = begin();
+    world.grant(A, B, share, A, title(true), 0).unwrap();
+    world.grant(A, B, share, A, title(true), 0).unwrap();
+    world.settle();
+    let at = received(&world, B, Kind::Event)[0];
+    world.cut.push((A, B));
+    world.disconnect(A, B);
+    edit(&mut world, B, at, "title", "TOO LATE");
+    let used = world.replica(B).logs.values().find_map(|log| log.grant).unwrap();
+    world.act(A, |r| r.revoke(&[used], 1)).unwrap();
+    world.cut.clear();
+    world.settle();
+    assert_eq!(shown(&world, B, &at, "title"), text("FIRST"), "cut off everywhere");
+    edit(&mut world, B, at, "title", "IN TIME");
+    world.settle();
+    let own = Address::Own { kind: Kind::Event, record: event };
+    assert_eq!(shown(&world, A, &own, "title"), text("IN TIME"));
+}
+
+/// B contributes a company, and A reads its name.
+fn contributed(world: &mut World, share: ShareId) -> (crate::id::GrantId, Address) {
+    let right = world.grant(A, B, share, A, contribute(&[Kind::Customer]), 0).unwrap();
+    world.settle();
+    let scope = fields(Kind::Customer, &["org_name"], false);
+    world.grant(B, A, share, B, scope, 0).unwrap();
+    let record =
+        world.create(B, Kind::Customer, &[("type", "company"), ("org_name", "ONE"), ("name", "N")]);
+    world.place(B, share, Kind::Customer, &[record]);
+    world.settle();
+    (right, Address::Own { kind: Kind::Customer, record })
+}
+
+#[test]
+fn a_contributor_whose_right_has_ended_goes_on_with_its_book() {
+    let (mut world, share, _) = begin();
+    let (right, at) = contributed(&mut world, share);
+    world.act(A, |r| r.revoke(&[right], 1)).unwrap();
+    world.settle();
+    edit(&mut world, B, at, "org_name", "TWO");
+    // A grant passed on into the section makes its plan be made anew: the node must not fail.
+    let new = NewGrant {
+        share,
+        section: world.id(B),
+        to: world.id(C),
+        scope: fields(Kind::Customer, &["org_name"], false),
+        selector: None,
+        depth: 0,
+        expires_at: None,
+    };
+    assert!(world.act(B, |r| r.grant(new)).is_err());
+    world.act(B, |r| r.withdraw(&share, &[at.record()])).unwrap();
+    world.settle();
+    assert!(received(&world, A, Kind::Customer).is_empty());
+    assert!(!world.holds(A, "TWO"));
+}
+
+#[test]
+fn a_contributor_with_a_new_right_publishes_anew_what_was_refused() {
+    let (mut world, share, _) = begin();
+    let (right, at) = contributed(&mut world, share);
+    world.cut.push((A, B));
+    world.disconnect(A, B);
+    edit(&mut world, B, at, "org_name", "TWO");
+    world.act(A, |r| r.revoke(&[right], 1)).unwrap();
+    world.cut.clear();
+    world.settle();
+    world.grant(A, B, share, A, contribute(&[Kind::Customer]), 0).unwrap();
+    world.settle();
+    let there = received(&world, A, Kind::Customer);
+    assert_eq!(shown(&world, A, &there[0], "org_name"), text("TWO"));
+    edit(&mut world, B, at, "org_name", "THREE");
+    world.settle();
+    assert_eq!(shown(&world, A, &there[0], "org_name"), text("THREE"));
+}
+
+#[test]
+fn what_is_about_a_customer_goes_when_the_customer_goes() {
+    let (mut world, share, _) = begin();
+    let consent = r#"[{"purpose":"*","status":"given","at":"2026-01-01T00:00:00Z"}]"#;
+    let customer = world.create(A, Kind::Customer, &[("name", "N"), ("consent", consent)]);
+    let about = Kind::Customer.id_text(&customer);
+    let fit = [("customer", about.as_str()), ("fit_reason", "REASON")];
+    let participation = world.create(A, Kind::Participation, &fit);
+    let scope = fields(Kind::Participation, &["fit_reason"], false);
+    world.grant(A, B, share, A, scope, 0).unwrap();
+    world.place(A, share, Kind::Participation, &[participation]);
+    world.settle();
+    assert_eq!(received(&world, B, Kind::Participation).len(), 1);
+    let at = Address::Own { kind: Kind::Customer, record: customer };
+    let none = Value::Json("[]".into());
+    world.act(A, |r| r.edit(&at, vec![Edit::Put("consent".into(), none)])).unwrap();
+    world.settle();
+    assert!(!world.holds(B, "REASON"), "without consent, though the customer is in no share");
+    let given = Value::Json(consent.into());
+    world.act(A, |r| r.edit(&at, vec![Edit::Put("consent".into(), given)])).unwrap();
+    world.settle();
+    assert!(world.holds(B, "REASON"));
+    world.act(A, |r| r.delete(&at)).unwrap();
+    world.settle();
+    assert!(!world.holds(B, "REASON"), "nobody is left who could consent");
+}
+
+#[test]
+fn what_an_editor_makes_of_a_consent_does_not_stand() {
+    let (mut world, share, _) = begin();
+    let consent = r#"[{"purpose":"*","status":"given","at":"2026-01-01T00:00:00Z"}]"#;
+    let customer = world.create(A, Kind::Customer, &[("address", "STREET"), ("consent", consent)]);
+    let scope = fields(Kind::Customer, &["address", "consent"], true);
+    world.grant(A, B, share, A, scope, 0).unwrap();
+    world.place(A, share, Kind::Customer, &[customer]);
+    world.settle();
+    let at = received(&world, B, Kind::Customer)[0];
+    let before = shown(&world, B, &at, "consent");
+    let forged = vec![Edit::Put("consent".into(), Value::Json("[]".into()))];
+    world.act(B, |r| r.edit(&at, forged)).unwrap();
+    world.settle();
+    assert!(before.is_some());
+    assert_eq!(shown(&world, B, &at, "consent"), before);
+}
