@@ -47,6 +47,8 @@ pub(crate) struct Session {
     pub resumed: bool,
     /// Whether our digests were sent; from then on changes are announced.
     pub announcing: bool,
+    /// How far each log went when our digests were sent: all that `settled` can mean.
+    pub digested: BTreeMap<LogId, u64>,
     /// How far the peer was told of each log.
     pub announced: BTreeMap<LogId, u64>,
     /// Statements taken since the last acknowledgement.
@@ -79,6 +81,7 @@ impl Session {
             sent: 0,
             resumed: false,
             announcing: false,
+            digested: BTreeMap::new(),
             announced: BTreeMap::new(),
             heard: false,
             streams: BTreeMap::new(),

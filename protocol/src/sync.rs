@@ -102,7 +102,8 @@ impl Replica {
         let servable = self.servable(&org);
         if let Some(session) = self.sessions.get_mut(&conn) {
             let told = servable.values().flatten().map(|at| (at.log, at.height));
-            session.announced = told.collect();
+            session.digested = told.collect();
+            session.announced = session.digested.clone();
         }
         let shares = servable
             .into_iter()
@@ -174,12 +175,16 @@ impl Replica {
         shares: &[ShareId],
         settled: &[ShareId],
     ) -> Result<(), Refusal> {
-        let Some(session) = self.sessions.get(&conn) else { return Ok(()) };
+        let Some(session) = self.sessions.get_mut(&conn) else { return Ok(()) };
         let (node, Some(org)) = (session.node, session.org) else { return Ok(()) };
+        let digested = std::mem::take(&mut session.digested);
         let mut servable = self.servable(&org);
         for share in settled {
-            for at in servable.get(share).into_iter().flatten().copied().collect::<Vec<_>>() {
-                self.note_stored(&node, &at.log, at.height)?;
+            for at in servable.get(share).into_iter().flatten() {
+                // What has grown since then the peer does not have yet.
+                if let Some(height) = digested.get(&at.log) {
+                    self.note_stored(&node, &at.log, *height)?;
+                }
             }
         }
         for share in shares {

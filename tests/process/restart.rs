@@ -105,7 +105,16 @@ fn nodes_killed_while_records_are_placed_and_sent_come_to_agree() {
         let (own, seen) =
             (everything(&acme, "customer list"), everything(&bright, "customer list"));
         assert_eq!(own.len(), (round + 1) * ROWS);
-        assert_eq!(names(&own), names(&seen), "round {round}");
+        let (own_names, seen_names) = (names(&own), names(&seen));
+        let missing: Vec<&&str> =
+            own_names.iter().filter(|one| !seen_names.contains(one)).collect();
+        assert_eq!(
+            missing,
+            [""; 0].iter().collect::<Vec<_>>(),
+            "round {round}, exit {}",
+            said.exit
+        );
+        assert_eq!(own_names, seen_names);
         for (own, seen) in own.iter().zip(&seen) {
             assert_eq!(own["fields"]["emails"], seen["fields"]["emails"]);
         }
