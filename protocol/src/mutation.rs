@@ -76,8 +76,13 @@ pub(crate) const fn broken(_: Law) -> bool {
 /// Runs something without one rule.
 #[cfg(test)]
 pub(crate) fn without<T>(rule: Law, run: impl FnOnce() -> T) -> T {
+    struct Mend;
+    impl Drop for Mend {
+        fn drop(&mut self) {
+            BROKEN.set(None);
+        }
+    }
+    let _mend = Mend;
     BROKEN.set(Some(rule));
-    let done = run();
-    BROKEN.set(None);
-    done
+    run()
 }
