@@ -46,8 +46,6 @@ pub(crate) enum Law {
     Turn,
     /// Who was let in is told of what was there before.
     Announce,
-    /// Who stops serving says so.
-    Gone,
     /// A commit is durable before anybody hears of it.
     Durable,
     /// A cursor moves on only over what was stored.

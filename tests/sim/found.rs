@@ -93,6 +93,47 @@ pub fn a_relay_serves_no_editor_whose_grant_has_ended() {
 }
 
 #[test]
+pub fn an_edit_of_an_erased_record_leaves_no_trace() {
+    let (mut world, share, event) = begin();
+    world.grant(A, B, share, A, title(true), 0).unwrap();
+    let other = world.create(A, Kind::Event, &[("title", "OTHER")]);
+    world.place(A, share, Kind::Event, &[other]);
+    world.settle();
+    let first = received(&world, B, Kind::Event);
+    let at = first.into_iter().find(|at| shown(&world, B, at, "title") == text("FIRST")).unwrap();
+    world.cut.push((A, B));
+    world.disconnect(A, B);
+    edit(&mut world, B, at, "title", "LATE");
+    world.act(A, |r| r.withdraw(&share, &[event])).unwrap();
+    world.cut.clear();
+    world.settle();
+    assert_eq!(received(&world, B, Kind::Event).len(), 1);
+    assert!(!world.holds(A, "LATE") && !world.holds(B, "LATE"));
+}
+
+#[test]
+pub fn a_log_is_asked_of_whoever_has_more_of_it() {
+    let (mut world, share, event) = begin();
+    world.pair(B, C);
+    let grant = world.grant(A, B, share, A, title(false), 0).unwrap();
+    world.settle();
+    world.cut.push((A, C));
+    world.disconnect(A, C);
+    world.grant(A, C, share, A, title(true), 0).unwrap();
+    world.settle();
+    let at = received(&world, C, Kind::Event)[0];
+    world.cut.clear();
+    world.settle();
+    // C follows the log at B, which gets no more of it.
+    world.act(A, |r| r.revoke(&[grant], 1)).unwrap();
+    world.settle();
+    edit(&mut world, A, Address::Own { kind: Kind::Event, record: event }, "title", "SECOND");
+    world.settle();
+    assert_eq!(shown(&world, C, &at, "title"), text("SECOND"));
+    assert!(!world.holds(B, "SECOND"));
+}
+
+#[test]
 pub fn who_lost_its_grant_does_not_learn_who_came_later() {
     let (mut world, share, _) = begin();
     let grant = world.grant(A, B, share, A, title(false), 0).unwrap();

@@ -10,7 +10,7 @@ use super::random::{Sim, play, steps};
 /// Seeds within which a broken rule must be noticed.
 const SEEDS: u64 = 120;
 
-const LAWS: [Law; 25] = [
+const LAWS: [Law; 24] = [
     Law::Depth,
     Law::Fields,
     Law::Edit,
@@ -32,7 +32,6 @@ const LAWS: [Law; 25] = [
     Law::Retired,
     Law::Turn,
     Law::Announce,
-    Law::Gone,
     Law::Durable,
     Law::Cursor,
     Law::Absorb,
@@ -46,6 +45,7 @@ fn story(law: Law) -> Option<fn()> {
         }
         Law::Revocations => found::a_relay_serves_no_editor_whose_grant_has_ended,
         Law::LaterNames => found::who_lost_its_grant_does_not_learn_who_came_later,
+        Law::LateErased => found::an_edit_of_an_erased_record_leaves_no_trace,
         Law::Turn => found::a_record_that_is_placed_again_is_seen_again,
         Law::Announce => found::who_is_admitted_later_hears_of_what_was_there_without_reconnecting,
         Law::FollowCustomer => found::what_is_about_a_customer_goes_when_the_customer_goes,
