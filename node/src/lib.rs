@@ -5,6 +5,14 @@
     reason = "the node owns clock, threads and files"
 )]
 
-pub mod import;
-pub mod store;
+pub mod start;
+pub mod config;
+pub mod directory;
+pub mod engine;
 pub mod network;
+pub mod store;
+pub mod import;
+pub mod service;
+pub mod api;
+pub mod http;
+pub mod pages;

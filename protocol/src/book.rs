@@ -102,6 +102,12 @@ impl Replica {
             drafts.push(Draft { record, turn: 1, change });
         }
         self.write(&compartment, None, drafts)?;
+        let has_selection = |share| {
+            self.store.get(&keys::selection(share, kind)).is_ok_and(|found| found.is_some())
+        };
+        if self.grants.shares().any(has_selection) {
+            self.dirty.records.extend(ids.iter().map(|id| (kind, *id)));
+        }
         Ok(ids)
     }
 
@@ -132,7 +138,8 @@ impl Replica {
         match at {
             Address::Own { kind, record } => {
                 self.edit_book(*kind, record, &edits, None)?;
-                self.republish(*kind, record)
+                self.dirty.records.insert((*kind, *record));
+                Ok(())
             }
             Address::Received { kind, share, section, record } => {
                 self.edit_received(*kind, share, section, record, edits)
@@ -157,6 +164,10 @@ impl Replica {
         {
             row.by = by;
             self.put(&key.bytes(), codec::to_bytes(&row))?;
+            // The row is a cache; this outlasts it.
+            if let Some(at) = row.leaves.last() {
+                self.put(&keys::absorbed(&at.log, at.seq, at.index), codec::to_bytes(&by))?;
+            }
         }
         Ok(())
     }
@@ -184,7 +195,7 @@ impl Replica {
         Ok(true)
     }
 
-    fn edit_received(
+    pub(crate) fn edit_received(
         &mut self,
         kind: Kind,
         share: &ShareId,

@@ -207,7 +207,7 @@ impl Verified {
             return Err(BundleError::Root);
         }
         let id = bundle.header.id();
-        if !verify(&bundle.header.node, DOMAIN_HEADER, &id.0, &bundle.signature) {
+        if !signed_by_its_node(&bundle.header, &bundle.signature) {
             return Err(BundleError::Signature);
         }
         let log = bundle.header.log();
@@ -246,6 +246,11 @@ impl Verified {
     pub fn into_bundle(self) -> Bundle {
         self.bundle
     }
+}
+
+/// Whether a header's own node signed it.
+pub(crate) fn signed_by_its_node(header: &Header, signature: &Signature) -> bool {
+    verify(&header.node, DOMAIN_HEADER, &header.id().0, signature)
 }
 
 fn root(leaves: &[Leaf]) -> Nonce32 {

@@ -87,15 +87,8 @@ impl Replica {
 
     /// Rotations, certificates and profile of an org.
     fn add_org(&self, due: &mut Due, org: &OrgId) {
-        for statement in self.statements.values() {
-            if statement.author() == *org
-                && matches!(
-                    statement.body(),
-                    Body::Rotation { .. } | Body::Certificate { .. } | Body::EndNode { .. }
-                )
-            {
-                due.add(statement.id());
-            }
+        for id in self.directory.key_statements(org) {
+            due.add(*id);
         }
         if let Some(profile) = self.directory.profile(org) {
             due.add(profile);

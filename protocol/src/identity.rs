@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::id::{OrgId, PublicKey, hash};
-use crate::sign::{Signature, SigningKey, verify};
+use crate::id::{OrgId, PublicKey, StatementId, hash};
+use crate::sign::{SigningKey, verify};
 use crate::statement::{Body, Nonce32, Party, Statement};
 use crate::time::{Hlc, Millis};
 
@@ -75,7 +75,7 @@ pub struct Certificate {
     /// When it ends.
     pub expires_at: Millis,
     /// The statement.
-    pub statement: crate::id::StatementId,
+    pub statement: StatementId,
 }
 
 /// Whether a statement's author stands behind it.
@@ -98,7 +98,9 @@ pub struct Directory {
     rotations: BTreeMap<OrgId, Vec<(PublicKey, PublicKey, Nonce32)>>,
     nodes: BTreeMap<PublicKey, Vec<Certificate>>,
     ended: BTreeSet<(OrgId, PublicKey)>,
-    profiles: BTreeMap<OrgId, (Hlc, crate::id::StatementId, Vec<String>, String)>,
+    /// Rotations, certificates and ended nodes of an org.
+    keys: BTreeMap<OrgId, BTreeSet<StatementId>>,
+    profiles: BTreeMap<OrgId, (Hlc, StatementId, Vec<String>, String)>,
 }
 
 impl Directory {
@@ -170,6 +172,11 @@ impl Directory {
     /// Takes a statement whose authority holds.
     pub fn insert(&mut self, statement: &Statement) {
         let org = statement.author();
+        if let Body::Certificate { .. } | Body::Rotation { .. } | Body::EndNode { .. } =
+            statement.body()
+        {
+            self.keys.entry(org).or_default().insert(statement.id());
+        }
         match statement.body() {
             Body::Certificate { party, node, term, expires_at } => {
                 self.learn(party);
@@ -283,15 +290,15 @@ impl Directory {
         self.profiles.get(org).map_or(&[], |(_, _, addresses, _)| addresses)
     }
 
+    /// Rotations, certificates and ended nodes of an org.
+    pub fn key_statements(&self, org: &OrgId) -> impl Iterator<Item = &StatementId> {
+        self.keys.get(org).into_iter().flatten()
+    }
+
     /// The newest profile statement of an org.
-    pub fn profile(&self, org: &OrgId) -> Option<crate::id::StatementId> {
+    pub fn profile(&self, org: &OrgId) -> Option<StatementId> {
         self.profiles.get(org).map(|(_, id, _, _)| *id)
     }
-}
-
-/// A signature over a digest under the gate's domain; see `gate.rs`.
-pub fn countersign(key: &SigningKey, digest: &[u8; 32]) -> Signature {
-    key.sign("entente/gate/1", digest)
 }
 
 #[cfg(test)]

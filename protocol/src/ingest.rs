@@ -13,7 +13,7 @@ use crate::log::LogState;
 use crate::mutation::{Law, broken};
 use crate::refusal::Refusal;
 use crate::replica::Replica;
-use crate::statement::{Nonce32, RecordTurn};
+use crate::statement::{Body, Cause, Nonce32, RecordTurn};
 use crate::store::{Store, for_each};
 use crate::time::Hlc;
 use crate::value::Fields;
@@ -65,7 +65,6 @@ pub struct LeafRef {
 /// A bundle that may be applied now. Only [`Replica::authorise`] makes one.
 #[derive(Debug)]
 pub struct Authorised {
-    verified: Verified,
     opening: Opening,
     state: LogState,
 }
@@ -73,8 +72,10 @@ pub struct Authorised {
 /// Why a bundle is not applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hold {
-    /// Already here.
+    /// Its place in the log is taken: by itself, or by a fork of it.
     Known,
+    /// It follows another bundle than the one held before its place.
+    Predecessor,
     /// Something that would decide is not here yet; ask again later.
     Waiting(&'static str),
     /// It will never be taken, for this reason.
@@ -93,7 +94,7 @@ impl Replica {
     /// Step 3: may this author write this here, and does it continue its log?
     pub(crate) fn authorise(
         &self,
-        verified: Verified,
+        verified: &Verified,
         from: Option<&OrgId>,
     ) -> Result<Authorised, Hold> {
         let header = verified.header();
@@ -127,7 +128,7 @@ impl Replica {
             return Err(Hold::Waiting("gap"));
         }
         if !state.continues(header) {
-            return Err(Hold::Refused("predecessor"));
+            return Err(Hold::Predecessor);
         }
         let uncovered = |leaf: &Leaf| {
             let (record, turn) = leaf.place();
@@ -136,23 +137,23 @@ impl Replica {
         if verified.bundle().leaves.iter().any(uncovered) {
             return Err(Hold::Waiting("erasure_unknown"));
         }
-        Ok(Authorised { opening: opening.clone(), state, verified })
+        Ok(Authorised { opening: opening.clone(), state })
     }
 
     /// How many bundles of the log that `header` belongs to count.
     fn counted(&self, log: &LogId, header: &Header) -> u64 {
         let Some((_, dossier)) = self.dossiers.get(&header.compartment) else { return 0 };
-        dossier.counted(log, &|cause| self.falls_under(cause, &header.node, header.grant.as_ref()))
+        let under = |cause: &Cause| self.falls_under(cause, &header.node, header.grant.as_ref());
+        dossier.counted(log, &under).min(self.unforked(log))
     }
 
     /// Whether a log written by `node` under `grant` falls under a cause of a cut.
     fn falls_under(
         &self,
-        cause: &crate::statement::Cause,
+        cause: &Cause,
         node: &crate::id::PublicKey,
         grant: Option<&GrantId>,
     ) -> bool {
-        use crate::statement::{Body, Cause};
         match cause {
             Cause::Revoke(id) => {
                 let Some(Body::Revoke { grant: ended, .. }) =
@@ -175,15 +176,17 @@ impl Replica {
     /// How many bundles of a held log count.
     pub(crate) fn counted_height(&self, log: &LogId, state: &LogState) -> u64 {
         let Some((_, dossier)) = self.dossiers.get(&state.compartment) else { return 0 };
-        let under = |cause: &crate::statement::Cause| {
-            self.falls_under(cause, &state.node, state.grant.as_ref())
-        };
-        dossier.counted(log, &under).min(state.height)
+        let under = |cause: &Cause| self.falls_under(cause, &state.node, state.grant.as_ref());
+        dossier.counted(log, &under).min(self.unforked(log)).min(state.height)
     }
 
     /// Steps 4 and 5: judges each leaf, applies those that stand, and persists all with the height.
-    pub(crate) fn apply(&mut self, authorised: Authorised) -> Result<(), Refusal> {
-        let Authorised { verified, opening, mut state } = authorised;
+    pub(crate) fn apply(
+        &mut self,
+        verified: Verified,
+        authorised: Authorised,
+    ) -> Result<(), Refusal> {
+        let Authorised { opening, mut state } = authorised;
         let (log, id) = (verified.log(), verified.id());
         let mut bundle = verified.into_bundle();
         let compartment = bundle.header.compartment;
@@ -284,8 +287,8 @@ impl Replica {
         let mut last = (Hlc::default(), opening.section);
         for (place, standing) in facet.standings() {
             if standing == facet::Standing::Active {
-                let header = self.bundle(&place.log, place.position.0)?.header;
-                last = last.max((header.at, header.author));
+                let (author, at) = self.said(&place)?;
+                last = last.max((at, author));
             }
         }
         Ok(FacetRow {
@@ -298,16 +301,27 @@ impl Replica {
         })
     }
 
-    /// The document behind a row.
+    /// The document behind a row: the leaves that count.
     pub(crate) fn facet(&self, opening: &Opening, leaves: &[LeafRef]) -> Result<Facet, Refusal> {
+        let counts = |at: &LeafRef| {
+            let state = self.logs.get(&at.log);
+            state.is_some_and(|state| at.seq < self.counted_height(&at.log, state))
+        };
+        let counted: Vec<LeafRef> = leaves.iter().copied().filter(counts).collect();
+        self.whole_facet(opening, &counted)
+    }
+
+    /// The document that these leaves make, whether they count or not.
+    pub(crate) fn whole_facet(
+        &self,
+        opening: &Opening,
+        leaves: &[LeafRef],
+    ) -> Result<Facet, Refusal> {
         let mut facet = Facet::new(&opening.schema);
         let mut ordered = leaves.to_vec();
         ordered.sort_by_key(|at| (at.seq, at.index));
         for at in ordered {
             let Some(state) = self.logs.get(&at.log) else { continue };
-            if at.seq >= self.counted_height(&at.log, state) {
-                continue;
-            }
             let bundle = self.bundle(&at.log, at.seq)?;
             let leaf = bundle.leaves.get(usize::from(at.index));
             facet.insert(facet::Leaf {
@@ -364,8 +378,8 @@ impl Replica {
             }
             let verified = Verified::write(header, leaves, &self.me.node);
             debug_assert_eq!(verified.log(), log);
-            match self.authorise(verified, None) {
-                Ok(authorised) => self.apply(authorised)?,
+            match self.authorise(&verified, None) {
+                Ok(authorised) => self.apply(verified, authorised)?,
                 Err(_) => return Err(Refusal::Damaged("an own log does not continue")),
             }
         }
@@ -383,7 +397,9 @@ impl Replica {
             let log = LogId::of(&self.me.node.public(), compartment, &epoch);
             match self.logs.get(&log) {
                 Some(state)
-                    if state.grant == grant && self.counted_height(&log, state) == state.height =>
+                    if state.grant == grant
+                        && !self.forks.contains_key(&log)
+                        && self.counted_height(&log, state) == state.height =>
                 {
                     return Ok((log, state.clone()));
                 }

@@ -37,6 +37,13 @@ pub fn log(id: &LogId) -> Vec<u8> {
 /// All logs.
 pub const LOGS: &[u8] = b"L";
 
+/// The proof that a log was forked.
+pub fn fork(id: &LogId) -> Vec<u8> {
+    key(b'K', &[&id.0])
+}
+/// All fork proofs.
+pub const FORKS: &[u8] = b"K";
+
 /// One bundle of a log.
 pub fn bundle(log: &LogId, seq: u64) -> Vec<u8> {
     key(b'B', &[&log.0, &seq.to_be_bytes()])
@@ -192,6 +199,11 @@ pub fn stored_at(node: &PublicKey, log: &LogId) -> Vec<u8> {
     key(b'H', &[&node.0, &log.0])
 }
 
+/// Whose edit a change of the book took over.
+pub fn absorbed(log: &LogId, seq: u64, index: u16) -> Vec<u8> {
+    key(b'A', &[&log.0, &seq.to_be_bytes(), &index.to_be_bytes()])
+}
+
 /// A record of the own book that was deleted.
 pub fn tombstone(record: &RecordId) -> Vec<u8> {
     key(b'T', &[&record.0])
@@ -201,3 +213,10 @@ pub fn tombstone(record: &RecordId) -> Vec<u8> {
 pub fn stored_at_all(node: &PublicKey) -> Vec<u8> {
     key(b'H', &[&node.0])
 }
+
+/// An edit that a publisher did not take.
+pub fn rejected(record: &RecordId, field: &str) -> Vec<u8> {
+    key(b'R', &[&record.0, field.as_bytes()])
+}
+/// All edits that publishers did not take.
+pub const REJECTED: &[u8] = b"R";

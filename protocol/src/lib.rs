@@ -27,6 +27,7 @@ pub mod change;
 pub mod facet;
 pub mod bundle;
 pub mod log;
+pub mod fork;
 
 pub mod keys;
 pub mod store;
@@ -38,7 +39,9 @@ pub mod section;
 pub mod select;
 pub mod sharing;
 pub mod ingest;
+pub mod reissue;
 pub mod view;
+pub mod history;
 pub mod roster;
 
 pub mod message;
@@ -55,3 +58,6 @@ mod world;
 #[cfg(test)]
 #[path = "../../tests/sim/mod.rs"]
 mod sim;
+#[cfg(test)]
+#[path = "../../tests/vectors.rs"]
+mod vectors;

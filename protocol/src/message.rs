@@ -2,6 +2,7 @@
 
 use minicbor::{Decode, Encode};
 
+use crate::fork::ForkProof;
 use crate::id::{CompartmentId, LogId, Nonce, OrgId, PublicKey, ShareId};
 use crate::statement::Nonce32;
 
@@ -211,8 +212,15 @@ pub enum Frame {
         #[n(0)]
         log: LogId,
     },
-    /// This log cannot be had from the sender any more.
+    /// Proof that a log was forked.
     #[n(16)]
+    Fork {
+        /// The two headers.
+        #[n(0)]
+        proof: Box<ForkProof>,
+    },
+    /// This log cannot be had from the sender any more.
+    #[n(17)]
     Gone {
         /// The log.
         #[n(0)]

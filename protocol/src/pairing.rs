@@ -38,6 +38,8 @@ struct Invite {
 pub(crate) struct Accepting {
     pub line: InviteLine,
     nonce: Nonce32,
+    /// The inviting node does not take the line.
+    refused: bool,
 }
 
 /// A pairing at the inviter, between `Welcome` and `Reveal`.
@@ -118,7 +120,8 @@ impl Replica {
             return Err(refuse("it has expired"));
         }
         let (org, node, addresses) = (line.org, line.node, line.addresses.clone());
-        self.accepting = Some(Accepting { line, nonce: Nonce32(self.draw()) });
+        let nonce = Nonce32(self.draw());
+        self.accepting = Some(Accepting { line, nonce, refused: false });
         for conn in self.connections_of(&node) {
             self.refuse(conn, "pairing_again");
         }
@@ -127,8 +130,31 @@ impl Replica {
         Ok(org)
     }
 
+    /// Whether a pairing with an org was begun here and is not stored on both sides yet.
+    pub fn is_pairing(&self, org: &OrgId) -> bool {
+        self.accepting.as_ref().is_some_and(|a| a.line.org == *org && !a.refused)
+    }
+
+    /// Whether the line accepted last was one of this org's, and its node did not take it.
+    pub fn is_turned_away(&self, org: &OrgId) -> bool {
+        self.accepting.as_ref().is_some_and(|a| a.line.org == *org && a.refused)
+    }
+
     pub(crate) fn is_accepting(&self, node: &PublicKey) -> bool {
-        self.accepting.as_ref().is_some_and(|a| a.line.node == *node)
+        self.accepting.as_ref().is_some_and(|a| a.line.node == *node && !a.refused)
+    }
+
+    /// Newcomer: the inviter does not take the line. It is not tried again.
+    pub(crate) fn on_invite_refused(&mut self, node: &PublicKey) {
+        let Some(accepting) = self.accepting.as_mut().filter(|a| a.line.node == *node) else {
+            return;
+        };
+        accepting.refused = true;
+        let org = accepting.line.org;
+        if !self.may_speak(&org) {
+            self.dialling.remove(node);
+            self.effect(Effect::Forget { node: *node });
+        }
     }
 
     /// The first frame to the inviter.
@@ -261,7 +287,7 @@ impl Replica {
         let known = self.partners.get(&org);
         let alias = match known {
             Some(partner) => partner.alias.clone(),
-            None => self.free_alias(&self.directory.name(&org).to_owned()),
+            None => self.free_alias(self.directory.name(&org)),
         };
         self.store_partner(Partner {
             org,

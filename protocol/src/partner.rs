@@ -115,7 +115,7 @@ impl Replica {
             .copied()
             .collect();
         for org in new {
-            let alias = self.free_alias(&self.directory.name(&org).to_owned());
+            let alias = self.free_alias(self.directory.name(&org));
             self.store_partner(Partner {
                 org,
                 alias,
@@ -180,6 +180,12 @@ impl Replica {
         all
     }
 
+    /// One partner.
+    pub fn partner(&self, org: &OrgId) -> Result<PartnerView, Refusal> {
+        let missing = || Refusal::NotFound { what: "partner", text: org.to_string() };
+        self.partners.get(org).map(|partner| self.partner_view(partner)).ok_or_else(missing)
+    }
+
     fn partner_view(&self, partner: &Partner) -> PartnerView {
         let org = partner.org;
         let mut met_through: Vec<OrgId> = Vec::new();
@@ -230,12 +236,18 @@ impl Replica {
 
     /// Marks a partner's verification code as compared; lets a pending partner in.
     pub fn confirm_partner(&mut self, org: &OrgId) -> Result<(), Refusal> {
+        let state = self.partners.get(org).map(|partner| partner.state);
         self.change_partner(org, |partner| {
             partner.confirmed = true;
             if partner.state == PartnerState::Pending {
                 partner.state = PartnerState::Paired;
             }
-        })
+        })?;
+        if state == Some(PartnerState::Pending) {
+            // It greeted while it was not let in; it comes again and is answered.
+            self.close_sessions(org, "confirmed");
+        }
+        Ok(())
     }
 
     /// Exchanges nothing with a partner until it is resumed.

@@ -61,7 +61,7 @@ pub enum Refusal {
         what: String,
     },
     /// Fields that never leave.
-    #[error("`{field}` of {kind:?} is internal and never leaves this node")]
+    #[error("`{field}` of {kind} is internal and never leaves this node")]
     Internal {
         /// The kind.
         kind: Kind,
@@ -75,7 +75,7 @@ pub enum Refusal {
         text: String,
     },
     /// No right to contribute to the share.
-    #[error("no one has allowed you to add {kind:?} records to this share")]
+    #[error("no one has allowed you to add {kind} records to this share")]
     MayNotContribute {
         /// The kind.
         kind: Kind,
@@ -139,7 +139,10 @@ impl Refusal {
             Refusal::ForeignStore => "foreign_store",
             Refusal::NotFound { .. } => "not_found",
             Refusal::Ambiguous { .. } => "ambiguous",
-            Refusal::Value(_) => "bad_value",
+            Refusal::Value(ValueError::Unknown { .. } | ValueError::CustomName { .. }) => {
+                "unknown_field"
+            }
+            Refusal::Value(ValueError::Field { .. }) => "bad_value",
             Refusal::Chain(error) => error.code(),
             Refusal::NotAllowed { .. } => "not_allowed",
             Refusal::Moving { .. } => "moving",

@@ -8,6 +8,7 @@ use minicbor::{Decode, Encode};
 
 use crate::codec::{self, CodecError};
 use crate::dossier::{Access, Dossiers};
+use crate::fork::ForkProof;
 use crate::grant::Grants;
 use crate::id::{CompartmentId, LogId, Nonce, OrgId, PublicKey, RecordId, ShareId, StatementId};
 use crate::identity::{Authority, Directory};
@@ -139,6 +140,7 @@ pub struct Replica {
     pub(crate) grants: Grants,
     pub(crate) dossiers: Dossiers,
     pub(crate) logs: BTreeMap<LogId, LogState>,
+    pub(crate) forks: BTreeMap<LogId, ForkProof>,
     pub(crate) partners: BTreeMap<OrgId, Partner>,
     pub(crate) peers: BTreeMap<PublicKey, Peer>,
     /// What each peer's outbox holds already.
@@ -176,7 +178,7 @@ pub(crate) struct Dirty {
     pub sections: BTreeSet<ShareId>,
     /// Logs that grew, with the compartment.
     pub logs: BTreeSet<(CompartmentId, LogId)>,
-    /// Own records into which a partner's edit was absorbed: their other facets follow.
+    /// Own records that changed: what is published of them follows.
     pub records: BTreeSet<(Kind, RecordId)>,
     /// Kinds of records that may read differently.
     pub kinds: BTreeSet<Kind>,
@@ -209,6 +211,7 @@ impl Replica {
             grants: Grants::default(),
             dossiers: Dossiers::default(),
             logs: BTreeMap::new(),
+            forks: BTreeMap::new(),
             partners: BTreeMap::new(),
             peers: BTreeMap::new(),
             outboxes: BTreeMap::new(),
@@ -260,6 +263,7 @@ impl Replica {
             Ok::<_, Refusal>(())
         })?;
         self.logs = logs;
+        self.load_forks()?;
         self.leaving = self
             .dossiers
             .iter()
@@ -351,6 +355,7 @@ impl Replica {
             } else if self.drop_one_left()? {
             } else if let Some((kind, record)) = self.dirty.records.pop_first() {
                 self.republish(kind, &record)?;
+                self.place_live(kind, &record)?;
             } else if let Some(share) = self.dirty.sections.pop_first() {
                 self.reconcile(&share)?;
             } else if std::mem::take(&mut self.dirty.statements) {
@@ -371,6 +376,7 @@ impl Replica {
         let ready = self.leaving.iter().find(|id| self.may_drop(id)).copied();
         let Some(id) = ready else { return Ok(false) };
         self.leaving.remove(&id);
+        self.reissue(&id)?;
         self.drop_compartment(&id)?;
         Ok(true)
     }
@@ -393,6 +399,20 @@ impl Replica {
                         })
                 })
             })
+    }
+
+    /// Makes what is written so far durable in the middle of long work, so that memory stays
+    /// bounded. Effects still wait for the commit.
+    pub(crate) fn relieve(&mut self) -> Result<(), Refusal> {
+        const PENDING_MAX: usize = 8 * 1024;
+        if self.store.pending_len() <= PENDING_MAX {
+            return Ok(());
+        }
+        // An erasure that was said is carried out in the same batch.
+        while let Some((compartment, records)) = self.dirty.erased.pop() {
+            self.redact(&compartment, &records)?;
+        }
+        Ok(self.store.flush()?)
     }
 
     /// The time of something said now.
@@ -505,15 +525,13 @@ impl Replica {
     }
 
     pub(crate) fn put(&mut self, key: &[u8], value: Vec<u8>) -> Result<(), Refusal> {
-        let mut batch = crate::store::Batch::default();
-        batch.put(key, value);
-        Ok(self.store.commit(batch)?)
+        self.store.write(key.to_vec(), Some(value));
+        Ok(())
     }
 
     pub(crate) fn remove(&mut self, key: &[u8]) -> Result<(), Refusal> {
-        let mut batch = crate::store::Batch::default();
-        batch.remove(key);
-        Ok(self.store.commit(batch)?)
+        self.store.write(key.to_vec(), None);
+        Ok(())
     }
 
     pub(crate) fn read<T: for<'b> Decode<'b, ()>>(&self, key: &[u8]) -> Result<Option<T>, Refusal> {
@@ -522,6 +540,21 @@ impl Replica {
 
     pub(crate) fn effect(&mut self, effect: Effect) {
         self.effects.push(effect);
+    }
+
+    /// What time it is for this input.
+    pub fn now(&self) -> Millis {
+        self.now
+    }
+
+    /// How many writes wait for the commit.
+    pub fn pending_writes(&self) -> usize {
+        self.store.pending_len()
+    }
+
+    /// Time has passed without an input.
+    pub fn tick_over(&mut self) -> Result<(), Refusal> {
+        Ok(())
     }
 
     /// This node's org.

@@ -19,9 +19,11 @@ use crate::plan::{self, Home, Open, Rule, Slot};
 use crate::refusal::Refusal;
 use crate::replica::Replica;
 use crate::select::Selector;
+use crate::sharing::Leaving;
 use crate::statement::{Body, Cause, FieldSpec, MAX_ERASED, Mark, RecordTurn, Scope};
 use crate::store::{Store, for_each};
 use crate::value::{Fields, Value};
+use crate::view::{From, ListQuery};
 use crate::vocabulary::{self, FieldType, Kind};
 
 /// Where a record of the book stands in a share.
@@ -59,6 +61,19 @@ pub struct Held {
     pub org: Option<OrgId>,
     /// Why.
     pub reason: HeldBack,
+}
+
+/// Records whose moves become durable together while a plan is carried out.
+const MOVES_AT_ONCE: usize = 1024;
+
+/// First leaves to be written, by kind and home.
+type Entries = BTreeMap<CompartmentId, Vec<(RecordId, u32, Fields)>>;
+
+/// What a part of a plan writes.
+#[derive(Default)]
+struct Moving {
+    entries: BTreeMap<Kind, Entries>,
+    erased: BTreeMap<CompartmentId, Vec<RecordTurn>>,
 }
 
 /// What placing did.
@@ -181,6 +196,94 @@ impl Replica {
         Ok(placed)
     }
 
+    /// Places own records that a selector selects: at most `limit` are looked at, after `after`.
+    /// Answers where to go on.
+    pub fn place_where(
+        &mut self,
+        share: &ShareId,
+        kind: Kind,
+        selector: &Selector,
+        after: Option<Vec<u8>>,
+        limit: usize,
+    ) -> Result<(Placed, Option<Vec<u8>>), Refusal> {
+        let query = ListQuery { from: From::Own, selector: selector.clone(), after, limit, kind };
+        let page = self.list(&query)?;
+        let records: Vec<RecordId> = page.records.iter().map(|view| view.at.record()).collect();
+        Ok((self.place(share, kind, &records)?, page.next))
+    }
+
+    /// Keeps a selection up to date: records that come to be selected are placed by themselves.
+    pub fn keep_placing(
+        &mut self,
+        share: &ShareId,
+        kind: Kind,
+        selector: &str,
+    ) -> Result<(), Refusal> {
+        Selector::parse(kind, selector)?;
+        self.put(&keys::selection(share, kind), codec::to_bytes(&selector.to_owned()))
+    }
+
+    /// Places a record of the book into every share whose standing selection selects it.
+    pub(crate) fn place_live(&mut self, kind: Kind, record: &RecordId) -> Result<(), Refusal> {
+        for share in self.grants.shares().copied().collect::<Vec<_>>() {
+            let Some(text) = self.read::<String>(&keys::selection(&share, kind))? else { continue };
+            let Some(row) = self.book_row(kind, record)? else { return Ok(()) };
+            let selected = Selector::parse(kind, &text)?.selects(kind, &row.fields);
+            let open = self.check_open(&share).and_then(|()| self.publishing_grant(&share, kind));
+            if selected && open.is_ok() && self.publication(&share, record)?.is_none() {
+                self.place(&share, kind, &[*record])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What placing records would let out, by rule; and what would be held back.
+    pub fn preview_place(
+        &self,
+        share: &ShareId,
+        kind: Kind,
+        records: &[RecordId],
+    ) -> Result<(Vec<Leaving>, Vec<Held>), Refusal> {
+        self.check_open(share)?;
+        self.publishing_grant(share, kind)?;
+        let audience = self.audience(share, kind);
+        let mut placed = Placed::default();
+        let mut shown = Vec::new();
+        for record in records {
+            let Some(row) = self.book_row(kind, record)? else {
+                return Err(Refusal::NotOwn { text: kind.id_text(record) });
+            };
+            if self.consents(share, kind, record, &row.fields, &audience, &mut placed)? {
+                shown.push(row.fields);
+            }
+        }
+        Ok((self.preview_new(share, kind, &shown)?, placed.held_back))
+    }
+
+    /// What records with these fields would let out, one entry a rule.
+    pub(crate) fn preview_new(
+        &self,
+        share: &ShareId,
+        kind: Kind,
+        records: &[Fields],
+    ) -> Result<Vec<Leaving>, Refusal> {
+        let section = self.rules(share)?;
+        let mut leaving: BTreeMap<GrantId, Leaving> = BTreeMap::new();
+        for rule in section.rules.iter().filter(|rule| rule.kind == kind) {
+            let fields = rule.fields.iter().cloned().collect();
+            let none = Leaving { org: rule.org, kind, fields, records: 0, held_back: 0 };
+            leaving.insert(rule.grant, none);
+        }
+        for fields in records {
+            for grant in self.reach(&section, share, kind, fields)? {
+                if let Some(leaving) = leaving.get_mut(&grant) {
+                    leaving.records += 1;
+                }
+            }
+        }
+        Ok(leaving.into_values().collect())
+    }
+
     /// Orgs that rules of this section are for.
     fn audience(&self, share: &ShareId, kind: Kind) -> BTreeSet<OrgId> {
         let me = self.me.party.org;
@@ -292,7 +395,7 @@ impl Replica {
     ) -> Result<bool, Refusal> {
         let Some(section) = self.sections.remove(share) else { return Ok(false) };
         let classes = section.classes.get(&kind).cloned().unwrap_or_default();
-        let mut entries: BTreeMap<CompartmentId, Vec<(RecordId, u32, Fields)>> = BTreeMap::new();
+        let mut entries = Entries::new();
         let mut known = true;
         let mut publications = Vec::new();
         'records: for record in records {
@@ -332,7 +435,7 @@ impl Replica {
         &mut self,
         share: &ShareId,
         kind: Kind,
-        entries: BTreeMap<CompartmentId, Vec<(RecordId, u32, Fields)>>,
+        entries: Entries,
     ) -> Result<(), Refusal> {
         for (home, records) in entries {
             let grant = self.writing_grant(share, kind, &home)?;
@@ -543,7 +646,8 @@ impl Replica {
     }
 
     /// Takes records out of this org's section: erased for its readers.
-    pub fn withdraw(&mut self, share: &ShareId, records: &[RecordId]) -> Result<(), Refusal> {
+    pub fn withdraw(&mut self, share: &ShareId, records: &[RecordId]) -> Result<u64, Refusal> {
+        let mut removed = 0;
         let mut erased: BTreeMap<CompartmentId, Vec<RecordTurn>> = BTreeMap::new();
         for record in records {
             let Some(publication) = self.publication(share, record)? else { continue };
@@ -551,6 +655,7 @@ impl Replica {
                 let at = RecordTurn { record: publication.record, turn: *turn };
                 erased.entry(*home).or_default().push(at);
             }
+            removed += 1;
             if !broken(Law::Turn) {
                 self.put(&keys::last_turn(share, record), codec::to_bytes(&publication.turn))?;
             }
@@ -564,7 +669,7 @@ impl Replica {
             self.erase(&home, turns)?;
         }
         self.dirty.sections.insert(*share);
-        Ok(())
+        Ok(removed)
     }
 
     fn erase(&mut self, home: &CompartmentId, turns: Vec<RecordTurn>) -> Result<(), Refusal> {
@@ -658,10 +763,10 @@ impl Replica {
                 self.admit(compartment, grant, &[], Vec::new())?;
             }
         }
-        let follows = self.carry_out(share, &section, &plan, publications)?;
+        let successors = self.carry_out(share, &section, &plan, publications)?;
         for id in opened {
             let slot = section.homes.iter().find(|(_, home)| **home == id).map(|(s, _)| s.clone());
-            let replaces: Vec<CompartmentId> = follows
+            let replaces: Vec<CompartmentId> = successors
                 .get(&id)
                 .into_iter()
                 .flatten()
@@ -766,7 +871,9 @@ impl Replica {
         Ok(())
     }
 
-    /// Moves records; answers which compartments each new home takes over from.
+    /// Moves records; answers which compartments each new home takes over from. A plan for very
+    /// many records is made durable in parts, each complete in itself; whatever a crash leaves
+    /// undone is planned again when the node starts.
     fn carry_out(
         &mut self,
         share: &ShareId,
@@ -775,41 +882,56 @@ impl Replica {
         mut publications: BTreeMap<RecordId, Publication>,
     ) -> Result<BTreeMap<CompartmentId, BTreeSet<CompartmentId>>, Refusal> {
         let mut follows: BTreeMap<CompartmentId, BTreeSet<CompartmentId>> = BTreeMap::new();
-        let mut erased: BTreeMap<CompartmentId, Vec<RecordTurn>> = BTreeMap::new();
-        let mut entries: BTreeMap<Kind, BTreeMap<CompartmentId, Vec<(RecordId, u32, Fields)>>> =
-            BTreeMap::new();
-        for (record, way) in &plan.moves {
-            let Some(publication) = publications.get_mut(record) else { continue };
-            let kind = publication.kind;
-            let Some(row) = self.book_row(kind, record)? else { continue };
-            for old in &way.leave {
-                let turn = publication.homes.remove(old).unwrap_or_default();
-                if !plan.retire.contains(old) {
-                    let at = RecordTurn { record: publication.record, turn };
-                    erased.entry(*old).or_default().push(at);
+        let moves: Vec<(&RecordId, &plan::Move)> = plan.moves.iter().collect();
+        for moves in moves.chunks(MOVES_AT_ONCE) {
+            let mut part = Moving::default();
+            for (record, way) in moves {
+                let Some(publication) = publications.get_mut(record) else { continue };
+                self.move_one(share, section, plan, (record, way), publication, &mut part)?;
+                for home in publication.homes.keys() {
+                    follows.entry(*home).or_default().extend(way.leave.iter().copied());
                 }
             }
-            if !way.enter.is_empty() {
-                publication.turn += 1;
+            for (kind, entries) in part.entries {
+                self.write_first(share, kind, entries)?;
             }
-            for slot in &way.enter {
-                let Some(home) = section.homes.get(slot).copied() else { continue };
-                let fields = self.project_slot(share, slot, &row.fields)?;
-                let entry = (publication.record, publication.turn, fields);
-                entries.entry(kind).or_default().entry(home).or_default().push(entry);
-                publication.homes.insert(home, publication.turn);
-                follows.entry(home).or_default().extend(way.leave.iter().copied());
+            for (home, turns) in part.erased {
+                self.erase(&home, turns)?;
             }
-            let bytes = codec::to_bytes(publication);
-            self.put(&keys::publication(share, record), bytes)?;
-        }
-        for (kind, entries) in entries {
-            self.write_first(share, kind, entries)?;
-        }
-        for (home, turns) in erased {
-            self.erase(&home, turns)?;
+            self.relieve()?;
         }
         Ok(follows)
+    }
+
+    fn move_one(
+        &mut self,
+        share: &ShareId,
+        section: &Section,
+        plan: &plan::Plan,
+        (record, way): (&RecordId, &plan::Move),
+        publication: &mut Publication,
+        part: &mut Moving,
+    ) -> Result<(), Refusal> {
+        let kind = publication.kind;
+        let Some(row) = self.book_row(kind, record)? else { return Ok(()) };
+        for old in &way.leave {
+            let turn = publication.homes.remove(old).unwrap_or_default();
+            if !plan.retire.contains(old) {
+                let at = RecordTurn { record: publication.record, turn };
+                part.erased.entry(*old).or_default().push(at);
+            }
+        }
+        if !way.enter.is_empty() {
+            publication.turn += 1;
+        }
+        for slot in &way.enter {
+            let Some(home) = section.homes.get(slot).copied() else { continue };
+            let fields = self.project_slot(share, slot, &row.fields)?;
+            let entry = (publication.record, publication.turn, fields);
+            part.entries.entry(kind).or_default().entry(home).or_default().push(entry);
+            publication.homes.insert(home, publication.turn);
+        }
+        self.put(&keys::publication(share, record), codec::to_bytes(publication))
     }
 
     fn open_compartments(&self, share: &ShareId) -> Result<Vec<Open>, Refusal> {

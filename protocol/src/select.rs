@@ -3,7 +3,7 @@
 use crate::mutation::{Law, broken};
 use crate::refusal::Refusal;
 use crate::value::{Fields, Value};
-use crate::vocabulary::{self, Kind};
+use crate::vocabulary::{self, Kind, ValueError};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Test {
@@ -40,7 +40,8 @@ impl Selector {
             };
             let field = field.trim();
             if vocabulary::class(kind, field).is_none() {
-                return Err(refuse("there is no such field"));
+                let (name, nearest) = (field.to_owned(), vocabulary::nearest(kind, field));
+                return Err(ValueError::Unknown { kind, name, nearest }.into());
             }
             conditions.push(Condition {
                 field: field.to_owned(),

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::codec;
+use crate::gate::GateError;
 use crate::id::{CompartmentId, LogId, OrgId, PublicKey, ShareId};
 use crate::keys;
 use crate::message::{Approach, Frame, Height, MAX_FRAME_BYTES, MAX_GATE_BYTES, VERSION};
@@ -138,7 +139,7 @@ impl Replica {
             self.refuse(conn, "frame_malformed");
             return Ok(());
         };
-        let (stage, open) = (session.stage, session.is_open());
+        let (node, stage, open) = (session.node, session.stage, session.is_open());
         match frame {
             Frame::Gate { certificate, rotations, approach } => {
                 self.on_gate(conn, &certificate, &rotations, &approach)
@@ -171,9 +172,13 @@ impl Replica {
             Frame::Bundles { bundles } if open => self.on_bundles(conn, bundles),
             Frame::Stored { log, height } if open => self.on_stored(conn, log, height),
             Frame::Stop { log } if open => self.on_stop(conn, log),
+            Frame::Fork { proof } if open => self.on_fork(conn, *proof),
             Frame::Gone { log } if open => self.on_gone(conn, log),
-            Frame::Refused { .. } => {
+            Frame::Refused { code } => {
                 self.sessions.remove(&conn);
+                if code == GateError::BadInvite.code() {
+                    self.on_invite_refused(&node);
+                }
                 self.effect(Effect::Close { conn, code: "peer_refused" });
                 Ok(())
             }
@@ -189,6 +194,7 @@ impl Replica {
             | Frame::Bundles { .. }
             | Frame::Stored { .. }
             | Frame::Stop { .. }
+            | Frame::Fork { .. }
             | Frame::Gone { .. } => {
                 self.refuse(conn, "frame_unexpected");
                 Ok(())

@@ -86,6 +86,8 @@ pub struct CompartmentView {
     pub editors: BTreeSet<OrgId>,
     /// How many records of it are held here.
     pub records: u64,
+    /// How many compartments with these fields came before it.
+    pub epoch: u64,
 }
 
 /// A grant to be made.
@@ -174,8 +176,9 @@ impl Replica {
         }
         let mut failure = None;
         for grant in self.grants.to(&me) {
+            let contributes = matches!(new.scope, Scope::Contribute { .. });
             let same = grant.share == new.share
-                && grant.section == new.section
+                && (contributes || grant.section == new.section)
                 && std::mem::discriminant(&grant.scope) == std::mem::discriminant(&new.scope);
             if !same || self.grants.in_force(&grant.id, self.now).is_err() {
                 continue;
@@ -374,6 +377,14 @@ impl Replica {
         Ok(all)
     }
 
+    /// What a share is called.
+    pub fn share_name(&self, share: &ShareId) -> Option<&str> {
+        match self.statements.get(&(*share).into()).map(|s| s.body()) {
+            Some(Body::OpenShare { name, .. }) => Some(name),
+            Some(_) | None => None,
+        }
+    }
+
     /// Finds a share by name, id or unique prefix of its id.
     pub fn find_share(&self, text: &str) -> Result<ShareId, Refusal> {
         let name = |share: &ShareId| match self.statements.get(&(*share).into()).map(|s| s.body()) {
@@ -483,6 +494,7 @@ impl Replica {
                 readers,
                 editors,
                 records: 0,
+                epoch: self.epoch(id, opening),
             });
         }
         let mut count = std::collections::BTreeMap::<CompartmentId, u64>::new();
@@ -499,6 +511,32 @@ impl Replica {
             view.records = count.get(&view.id).copied().unwrap_or(0);
         }
         Ok(views)
+    }
+
+    /// How many retired compartments of the section had the same fields.
+    fn epoch(&self, id: &CompartmentId, of: &crate::dossier::Opening) -> u64 {
+        let before = self.dossiers.iter().filter(|(other, opening, dossier)| {
+            *other != id
+                && dossier.retired()
+                && (opening.share, opening.section, opening.kind) == (of.share, of.section, of.kind)
+                && opening.schema.fields() == of.schema.fields()
+        });
+        before.count() as u64
+    }
+
+    /// Finds a grant of a share by its id or a unique prefix of it.
+    pub fn find_grant(&self, share: &ShareId, text: &str) -> Result<GrantId, Refusal> {
+        let fits: Vec<GrantId> = self
+            .grants
+            .iter()
+            .filter(|g| g.share == *share && g.id.to_string().starts_with(text))
+            .map(|g| g.id)
+            .collect();
+        match fits[..] {
+            [id] => Ok(id),
+            [] => Err(Refusal::NotFound { what: "grant", text: text.to_owned() }),
+            [..] => Err(Refusal::Ambiguous { text: text.to_owned(), count: fits.len() }),
+        }
     }
 
     /// Own records of one kind that are placed in a share.

@@ -159,6 +159,11 @@ impl<S: Store> Overlay<S> {
         self.base.commit(Batch { writes: std::mem::take(&mut self.pending) })
     }
 
+    /// Sets or removes one key.
+    pub fn write(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
+        self.pending.insert(key, value);
+    }
+
     /// Forgets what is pending, as a crash before the commit would.
     pub fn abandon(self) -> S {
         self.base

@@ -15,7 +15,7 @@ use crate::statement::Nonce32;
 use crate::store::Store;
 
 /// Bytes of bundles on their way to one peer and not acknowledged.
-const WINDOW_BYTES: usize = 4 * 1024 * 1024;
+const WINDOW_BYTES: usize = 2 * 1024 * 1024;
 /// A frame of bundles or statements is closed when it has this many bytes.
 const FRAME_BYTES: usize = 256 * 1024;
 
@@ -91,6 +91,7 @@ impl Replica {
             if let Some(session) = self.sessions.get_mut(&conn) {
                 session.announcing = true;
             }
+            self.tell_forks(conn);
             self.send_digests(conn);
         }
         Ok(())
@@ -345,12 +346,20 @@ impl Replica {
             if !session.wanted.contains(&log) {
                 continue;
             }
-            match self.authorise(verified, org.as_ref()) {
+            match self.authorise(&verified, org.as_ref()) {
                 Ok(authorised) => {
-                    self.apply(authorised)?;
+                    self.apply(verified, authorised)?;
                     self.taken(conn, log);
                 }
-                Err(Hold::Known) => self.taken(conn, log),
+                Err(Hold::Known) => {
+                    self.compare(&verified)?;
+                    self.taken(conn, log);
+                }
+                // The one before it differs from ours: that one is the proof of a fork.
+                Err(Hold::Predecessor) => {
+                    let from = verified.header().seq.saturating_sub(1);
+                    self.send(conn, &Frame::Want { log, from });
+                }
                 Err(Hold::Waiting(why)) => self.stall(conn, log, why),
                 Err(Hold::Refused(_)) => {
                     if let Some(session) = self.sessions.get_mut(&conn) {
@@ -361,18 +370,22 @@ impl Replica {
                 }
             }
         }
-        self.conclude(conn)
+        for other in self.sessions.keys().copied().collect::<Vec<_>>() {
+            self.conclude(other)?;
+        }
+        Ok(())
     }
 
     fn taken(&mut self, conn: Conn, log: LogId) {
         let height = self.logs.get(&log).map_or(0, |state| state.height);
-        for session in self.sessions.values_mut() {
+        for (other, session) in &mut self.sessions {
+            // Whoever offered it is told that it is here, whoever sent it.
             if session.offers.get(&log).is_some_and(|offer| offer.height.height <= height) {
                 session.offers.remove(&log);
+                session.taken.insert(log);
+            } else if *other == conn {
+                session.taken.insert(log);
             }
-        }
-        if let Some(session) = self.sessions.get_mut(&conn) {
-            session.taken.insert(log);
         }
     }
 
@@ -510,17 +523,14 @@ impl Replica {
         owed
     }
 
-    /// Logs that wait for something, with the reason; `wait synced` waits for them.
-    pub fn waiting(&self) -> Vec<(OrgId, &'static str)> {
-        let sessions = self.sessions.values();
-        sessions
-            .filter_map(|s| Some((s.org?, s)))
-            .flat_map(|(org, s)| s.stalled.values().map(move |why| (org, *why)))
-            .collect()
+    /// Logs that wait for something before they can be taken, with the reason.
+    pub fn stalled(&self) -> Vec<(OrgId, &'static str)> {
+        let sessions = self.sessions.values().filter_map(|s| Some((s.org?, s)));
+        sessions.flat_map(|(org, s)| s.stalled.values().map(move |why| (org, *why))).collect()
     }
 
-    /// Whether bundles that were offered are still on their way here.
-    pub fn receiving(&self) -> bool {
-        self.sessions.values().any(|s| !s.offers.is_empty())
+    /// How many logs are on their way here or wait for something.
+    pub fn unfinished(&self) -> u64 {
+        self.sessions.values().map(|s| (s.offers.len() + s.stalled.len()) as u64).sum()
     }
 }

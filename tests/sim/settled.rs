@@ -28,8 +28,8 @@ type Rows = BTreeMap<FacetKey, FacetRow>;
 pub fn check_settled(sim: &mut Sim) -> Result<(), String> {
     for org in 0..sim.world.orgs.len() {
         let replica = sim.world.replica(org);
-        if replica.receiving() || !replica.waiting().is_empty() {
-            return Err(format!("I2: org {org} waits for {:?}", replica.waiting()));
+        if replica.unfinished() > 0 {
+            return Err(format!("I2: org {org} waits for {:?}", replica.stalled()));
         }
     }
     check_views(sim)?;
@@ -322,8 +322,8 @@ fn check_shuffled(sim: &mut Sim, org: usize, rows: &Rows) -> Result<(), String> 
             }
         }
         for bundle in std::mem::take(&mut bundles) {
-            match fresh.authorise(bundle.clone(), None) {
-                Ok(authorised) => fresh.apply(authorised).map_err(|e| e.to_string())?,
+            match fresh.authorise(&bundle, None) {
+                Ok(authorised) => fresh.apply(bundle, authorised).map_err(|e| e.to_string())?,
                 Err(crate::ingest::Hold::Waiting(_)) if !told.is_empty() => bundles.push(bundle),
                 Err(crate::ingest::Hold::Waiting("gap")) => bundles.push(bundle),
                 Err(_) => {}

@@ -191,3 +191,37 @@ fn c_contributes_and_each_sees_its_part() {
         assert_eq!(world.replica(A).roster(&at).unwrap().len(), 5);
     }
 }
+
+#[test]
+fn an_edit_that_comes_too_late_for_a_move_is_written_anew() {
+    for seed in 0..8 {
+        let Story { mut world, share, shared_event, .. } = begin(seed);
+        let customer = world.create(C, Kind::Customer, &[("name", "NAME"), ("consent", CONSENT)]);
+        let id = Kind::Customer.id_text(&customer);
+        let event = Kind::Event.id_text(&shared_event);
+        let fields_of =
+            [("event", event.as_str()), ("customer", id.as_str()), ("status", "invited")];
+        let participation = world.create(C, Kind::Participation, &fields_of);
+        world.place(C, share, Kind::Customer, &[customer]);
+        world.place(C, share, Kind::Participation, &[participation]);
+        let scope = fields(Kind::Participation, &["event", "customer", "status"], true);
+        world.grant(C, A, share, C, scope, 0).unwrap();
+        world.settle();
+        let list = world.replica(A).list(&crate::view::ListQuery::of(Kind::Participation)).unwrap();
+        let at = list.records[0].at;
+        // While A and C cannot reach each other, A edits and C lets B see the status: a roll.
+        world.cut = vec![(A, C), (B, C)];
+        world.disconnect(A, C);
+        world.disconnect(B, C);
+        let edit = vec![Edit::Put("status".into(), Value::Str("attended".into()))];
+        world.act(A, |r| r.edit(&at, edit)).unwrap();
+        world.grant(C, B, share, C, fields(Kind::Participation, &["status"], false), 0).unwrap();
+        world.settle();
+        world.cut.clear();
+        world.settle();
+        let at = Address::Own { kind: Kind::Participation, record: participation };
+        let view = world.replica(C).record(&at).unwrap();
+        assert_eq!(text(&view, "status").as_deref(), Some("attended"), "seed {seed}");
+        assert!(world.replica(A).rejected().unwrap().is_empty());
+    }
+}

@@ -21,8 +21,6 @@ pub enum LinkError {
     List,
     #[error("`{0}` is internal and never leaves its org")]
     Internal(String),
-    #[error("`{0}` is no field of the shared vocabulary")]
-    Unknown(String),
     #[error("whoever may see `{0}` must also see `consent` and `do_not_contact`")]
     NeedsConsent(String),
     #[error("only the section's publisher may begin a chain of grants")]
@@ -116,7 +114,6 @@ impl LinkError {
             LinkError::ToPublisher => "to_publisher",
             LinkError::List => "list",
             LinkError::Internal(_) => "internal_field",
-            LinkError::Unknown(_) => "unknown_field",
             LinkError::NeedsConsent(_) => "needs_consent_fields",
             LinkError::NotPublisher => "not_publisher",
             LinkError::NotOpener => "not_opener",

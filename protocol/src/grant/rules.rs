@@ -33,7 +33,6 @@ pub fn scope_check(scope: &Scope) -> Result<(), LinkError> {
             let has = |name: &str| fields.iter().any(|field| field == name);
             for field in fields {
                 match vocabulary::field(*kind, field).map(|known| known.class) {
-                    None => return Err(LinkError::Unknown(field.clone())),
                     Some(Class::S5) if !broken(Law::Internal) => {
                         return Err(LinkError::Internal(field.clone()));
                     }
@@ -41,7 +40,9 @@ pub fn scope_check(scope: &Scope) -> Result<(), LinkError> {
                         has("consent") && has("do_not_contact"),
                         LinkError::NeedsConsent(field.clone()),
                     )?,
-                    Some(_) => {}
+                    // A field that only a newer vocabulary knows is as good as any: what counts
+                    // must not depend on the software's age.
+                    Some(_) | None => {}
                 }
             }
             Ok(())

@@ -156,18 +156,6 @@ const BREAKS: &[Break] = &[
         |l, at| add_name(&mut l[at].scope, "remark"),
         LinkError::Internal(String::new()),
     ),
-    (
-        "a custom field",
-        0,
-        |l, at| add_name(&mut l[at].scope, "x_shoe_size"),
-        LinkError::Unknown(String::new()),
-    ),
-    (
-        "a field of another kind",
-        0,
-        |l, at| add_name(&mut l[at].scope, "venue"),
-        LinkError::Unknown(String::new()),
-    ),
     ("by another org", 1, |l, at| l[at].author = org(70), LinkError::Issuer),
     ("for another share", 1, |l, at| l[at].share = ShareId([8; 32]), LinkError::Share),
     ("for another section", 1, |l, at| l[at].section = org(70), LinkError::Section),

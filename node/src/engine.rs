@@ -1,0 +1,295 @@
+//! The engine thread: owns the replica, turns requests and network events into its inputs, makes a
+//! group of them durable with one commit, and only then answers and sends.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use entente_protocol::id::PublicKey;
+use entente_protocol::refusal::Refusal;
+use entente_protocol::replica::{Effect, Replica};
+use entente_protocol::time::Millis;
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::network::{ConnId, NetworkCommand, NetworkEvent, NetworkHandle, SendOutcome};
+use crate::store::Reader;
+
+/// Requests and events that wait for the engine.
+const INPUTS_CAPACITY: usize = 256;
+/// Inputs that share one durable commit at most.
+const GROUP_MAX: usize = 64;
+/// A group ends early when it has changed so many keys: memory stays bounded.
+const GROUP_WRITES_MAX: usize = 8 * 1024;
+/// How often the engine wakes without an input.
+const TICK: Duration = Duration::from_secs(1);
+
+/// The engine has ended; nothing was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the node is shutting down")]
+pub struct Stopped;
+
+/// What an engine thread ends with if it does not end by itself.
+#[derive(Debug, Error)]
+#[error("the engine failed")]
+pub struct EngineFault(#[from] Refusal);
+
+type Answer = Box<dyn FnOnce() + Send>;
+type Job = Box<dyn FnOnce(&mut Replica) -> Answer + Send>;
+
+enum Input {
+    Job(Job),
+    Network(NetworkEvent),
+    Tick,
+    Stop,
+}
+
+/// The way to the engine thread.
+#[derive(Clone)]
+pub struct EngineHandle {
+    inputs: mpsc::Sender<Input>,
+    reader: Reader,
+    listen: Arc<[String]>,
+}
+
+impl std::fmt::Debug for EngineHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("EngineHandle")
+    }
+}
+
+/// The thread itself, to be waited for.
+#[derive(Debug)]
+pub struct EngineThread {
+    ended: oneshot::Receiver<Result<(), EngineFault>>,
+    inputs: mpsc::Sender<Input>,
+}
+
+impl std::fmt::Debug for Input {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Input::Job(_) => "Job",
+            Input::Network(_) => "Network",
+            Input::Tick => "Tick",
+            Input::Stop => "Stop",
+        })
+    }
+}
+
+/// Starts the engine on the current tokio runtime's helper tasks and a thread of its own.
+pub fn start(
+    replica: Replica,
+    network: NetworkHandle,
+    mut events: mpsc::Receiver<NetworkEvent>,
+    reader: Reader,
+    listen: Vec<String>,
+) -> io::Result<(EngineHandle, EngineThread)> {
+    let (inputs, queue) = mpsc::channel(INPUTS_CAPACITY);
+    let (ended, end) = oneshot::channel();
+    std::thread::Builder::new().name("engine".into()).spawn(move || {
+        let _ = ended.send(run(replica, &network, queue));
+    })?;
+    let forward = inputs.clone();
+    tokio::spawn(async move {
+        while let Some(event) = events.recv().await {
+            if forward.send(Input::Network(event)).await.is_err() {
+                return;
+            }
+        }
+    });
+    let clock = inputs.clone();
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(TICK);
+        loop {
+            ticks.tick().await;
+            if clock.send(Input::Tick).await.is_err() {
+                return;
+            }
+        }
+    });
+    let thread = EngineThread { ended: end, inputs: inputs.clone() };
+    Ok((EngineHandle { inputs, reader, listen: listen.into() }, thread))
+}
+
+impl EngineThread {
+    /// Waits until the engine ends by itself, which it does only when it fails.
+    pub async fn failed(&mut self) -> Result<(), EngineFault> {
+        (&mut self.ended).await.unwrap_or(Ok(()))
+    }
+
+    /// Ends the engine after what it has taken up.
+    pub async fn stop(self) -> Result<(), EngineFault> {
+        let _ = self.inputs.send(Input::Stop).await;
+        self.ended.await.unwrap_or(Ok(()))
+    }
+}
+
+impl EngineHandle {
+    /// Runs a closure on the engine thread; answers when what it changed is durable.
+    pub async fn call<T, E, F>(&self, job: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut Replica) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Stopped> + Send + 'static,
+    {
+        let (sender, answer) = oneshot::channel();
+        let job: Job = Box::new(move |replica| {
+            let done = job(replica);
+            Box::new(move || {
+                let _ = sender.send(done);
+            })
+        });
+        self.inputs.send(Input::Job(job)).await.map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)?
+    }
+
+    /// Where the node listens.
+    pub fn listen(&self) -> Vec<String> {
+        self.listen.to_vec()
+    }
+
+    /// How many bytes the store takes on disk.
+    pub fn store_bytes(&self) -> u64 {
+        self.reader.size_bytes().unwrap_or(0)
+    }
+
+    /// Writes everything the store holds, one JSON line each; blocks.
+    pub fn dump(&self, out: &mut impl Write) -> io::Result<()> {
+        crate::store::dump(&self.reader, out).map(|_| ()).map_err(io::Error::other)
+    }
+}
+
+fn run(
+    mut replica: Replica,
+    network: &NetworkHandle,
+    mut queue: mpsc::Receiver<Input>,
+) -> Result<(), EngineFault> {
+    let mut seed = Seeds::new();
+    let effects = replica.commit()?;
+    carry_out(network, effects);
+    while let Some(first) = queue.blocking_recv() {
+        let mut next = Some(first);
+        let mut answers = Vec::new();
+        let mut stop = false;
+        for _ in 0..GROUP_MAX {
+            let Some(input) = next.take() else { break };
+            replica.begin(now(), seed.next());
+            match input {
+                Input::Job(job) => answers.push(job(&mut replica)),
+                Input::Network(event) => on_network(&mut replica, event)?,
+                Input::Tick => replica.tick_over()?,
+                Input::Stop => stop = true,
+            }
+            if stop || replica.pending_writes() > GROUP_WRITES_MAX {
+                break;
+            }
+            next = queue.try_recv().ok();
+        }
+        let effects = replica.commit()?;
+        carry_out(network, effects);
+        for answer in answers {
+            answer();
+        }
+        if stop {
+            // What the last answers left to write is soft, but why lose it.
+            replica.commit()?;
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+fn on_network(replica: &mut Replica, event: NetworkEvent) -> Result<(), Refusal> {
+    match event {
+        NetworkEvent::Opened { conn, peer, dialer, address } => {
+            tracing::debug!(conn = conn.0, peer = %peer_text(&peer), dialer, address, "opened");
+            replica.opened(conn.0, PublicKey(peer), dialer)
+        }
+        NetworkEvent::Frame { conn, bytes } => replica.frame(conn.0, &bytes),
+        NetworkEvent::Closed { conn, peer, reason } => {
+            tracing::debug!(conn = conn.0, peer = %peer_text(&peer), %reason, "closed");
+            replica.closed(conn.0)
+        }
+        NetworkEvent::DialFailed { peer, reason } => {
+            tracing::debug!(peer = %peer_text(&peer), %reason, "not reached");
+            Ok(())
+        }
+        NetworkEvent::Listening(_) | NetworkEvent::Writable { .. } => Ok(()),
+    }
+}
+
+fn peer_text(key: &[u8; 32]) -> String {
+    NetworkHandle::peer_id_text(key)
+}
+
+fn carry_out(network: &NetworkHandle, effects: Vec<Effect>) {
+    let mut broken = BTreeSet::new();
+    for effect in effects {
+        match effect {
+            Effect::Send { conn, frame } => {
+                if broken.contains(&conn) {
+                    continue;
+                }
+                match network.send(ConnId(conn), frame) {
+                    SendOutcome::Queued { .. } | SendOutcome::Closed => {}
+                    // A gap in a session cannot be mended; a new one resumes where this one was.
+                    SendOutcome::Full { .. } | SendOutcome::TooLarge => {
+                        broken.insert(conn);
+                        let reason = "slow";
+                        network.command(NetworkCommand::Close { conn: ConnId(conn), reason });
+                    }
+                }
+            }
+            Effect::Admitted { conn } => {
+                network.command(NetworkCommand::Admitted { conn: ConnId(conn) });
+            }
+            Effect::Close { conn, code } => {
+                tracing::info!(conn, code, "connection refused");
+                network.command(NetworkCommand::Close { conn: ConnId(conn), reason: code });
+            }
+            Effect::Dial { node, addresses } => {
+                network.command(NetworkCommand::Dial { peer: node.0, addresses });
+            }
+            Effect::Forget { node } => network.command(NetworkCommand::Forget { peer: node.0 }),
+            Effect::Paired { org } => tracing::info!(%org, "paired"),
+            Effect::Changed { .. } => {}
+        }
+    }
+}
+
+/// What time it is, in ms since 1970.
+pub fn now() -> Millis {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as Millis)
+}
+
+/// Fresh randomness for every input: from the system now and then, stretched in between.
+struct Seeds {
+    seed: [u8; 32],
+    used: u64,
+}
+
+impl Seeds {
+    const RENEW_AFTER: u64 = 1024;
+
+    fn new() -> Self {
+        Self { seed: random(), used: 0 }
+    }
+
+    fn next(&mut self) -> [u8; 32] {
+        if self.used >= Self::RENEW_AFTER {
+            *self = Self::new();
+        }
+        self.used += 1;
+        entente_protocol::id::hash("entente/seed/1", &[&self.seed, &self.used.to_be_bytes()])
+    }
+}
+
+/// Random bytes of the system. Without them no key may be made and no node may run.
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => bytes,
+        Err(error) => panic!("the system gives no random numbers: {error}"),
+    }
+}

@@ -1,0 +1,147 @@
+//! The route table of the HTTP API and the pages, and nothing else.
+
+pub mod access;
+mod customer;
+mod input;
+mod node;
+pub mod openapi;
+mod partner;
+pub mod problem;
+mod progress;
+mod record;
+mod share;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn_with_state, map_response};
+use axum::response::Response;
+use axum::routing::{get, post, put};
+use axum::{Router, http};
+use tokio::net::TcpListener;
+
+use access::Token;
+use problem::Failure;
+
+use crate::api;
+use crate::engine::EngineHandle;
+use crate::pages;
+
+const BODY_MAX_BYTES: usize = 1 << 20;
+const FILE_MAX_BYTES: usize = 64 << 20;
+
+/// What the API needs to know of its surroundings.
+#[derive(Debug)]
+pub struct HttpSettings {
+    /// The secret of every request.
+    pub token: Token,
+    /// Where the API listens.
+    pub address: SocketAddr,
+    /// Whether a proxy in front checks names and speaks TLS.
+    pub behind_proxy: bool,
+}
+
+/// What every handler has.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// The way to the replica.
+    pub engine: EngineHandle,
+    /// What the API needs to know of its surroundings.
+    pub settings: Arc<HttpSettings>,
+}
+
+/// Every route.
+pub fn router(app: App) -> Router {
+    let files = Router::new()
+        .route("/customers/import", post(customer::import))
+        .layer(DefaultBodyLimit::max(FILE_MAX_BYTES));
+    let api = Router::new()
+        .route("/status", get(node::status))
+        .route("/owed", get(node::owed))
+        .route("/fields", get(node::fields))
+        .route("/store/dump", get(node::dump))
+        .route("/partners", get(partner::list))
+        .route("/partners/invite", post(partner::invite))
+        .route("/partners/accept", post(partner::accept))
+        .route("/partners/{partner}", get(partner::show).delete(partner::remove))
+        .route("/partners/{partner}/confirm", post(partner::confirm))
+        .route("/partners/{partner}/pause", post(partner::pause))
+        .route("/partners/{partner}/resume", post(partner::resume))
+        .route("/partners/{partner}/ping", post(partner::ping))
+        .route("/partners/{partner}/alias", put(partner::alias))
+        .route("/shares", get(share::list).post(share::open))
+        .route("/shares/with", post(share::with))
+        .route("/shares/{share}", get(share::show))
+        .route("/shares/{share}/close", post(share::close))
+        .route("/shares/{share}/leave", post(share::leave))
+        .route("/shares/{share}/records", post(share::place))
+        .route("/shares/{share}/records/remove", post(share::withdraw))
+        .route("/shares/{share}/grants", post(share::grant))
+        .route("/shares/{share}/grants/preview", post(share::preview_grant))
+        .route("/shares/{share}/revoke", post(share::revoke))
+        .route("/shares/{share}/matrix", get(share::matrix))
+        .route("/shares/{share}/preview", get(share::preview))
+        .route("/shares/{share}/explain", get(share::explain))
+        .route("/records/{id}", get(record::show_any))
+        .route("/records/{id}/adopt", post(record::adopt))
+        .route("/customers/consent", post(customer::give_to_many))
+        .route("/customers/{id}/consent", get(customer::consents).post(customer::give))
+        .route("/customers/{id}/consent/withdraw", post(customer::withdraw))
+        .route("/events/{id}/roster", get(record::roster))
+        .route("/events/{id}/participations", post(record::add_participations))
+        .route("/{kind}", get(record::list).post(record::create))
+        .route("/{kind}/conflicts", get(record::all_conflicts))
+        .route("/{kind}/{id}", get(record::show).patch(record::set).delete(record::delete))
+        .route("/{kind}/{id}/history", get(record::history))
+        .route("/{kind}/{id}/undo", post(record::undo))
+        .route("/{kind}/{id}/conflicts", get(record::conflicts))
+        .route("/{kind}/{id}/resolve", post(record::resolve))
+        .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
+        .merge(files)
+        .layer(from_fn_with_state(app.clone(), access::with_token))
+        .route("/openapi.json", get(openapi::document));
+    let pages = Router::new()
+        .route("/", get(pages::home::show))
+        .route("/events/{id}", get(pages::event::show))
+        .layer(from_fn_with_state(app.clone(), pages::door::with_session))
+        .route(pages::STYLE_PATH, get(pages::style))
+        .layer(map_response(pages::walled));
+    Router::new()
+        .nest(api::ROOT, api)
+        .merge(pages)
+        .route("/healthz", get(node::healthy))
+        .route("/readyz", get(node::ready))
+        .fallback(|| async { Failure::NoSuchPlace })
+        .method_not_allowed_fallback(|| async { Failure::Method })
+        .layer(from_fn_with_state(app.clone(), access::from_own_host))
+        .layer(map_response(hardened))
+        .with_state(app)
+}
+
+/// What no browser and no cache may do with an answer.
+async fn hardened(mut response: Response) -> Response {
+    for (name, value) in [
+        (http::header::CACHE_CONTROL, "no-store"),
+        (http::header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (http::header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        let value = http::HeaderValue::from_static(value);
+        response.headers_mut().entry(name).or_insert(value);
+    }
+    response
+}
+
+/// Serves the API until `shutdown` is done; requests under way are finished.
+pub async fn serve(
+    listener: TcpListener,
+    app: App,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    axum::serve(listener, router(app)).with_graceful_shutdown(shutdown).await
+}

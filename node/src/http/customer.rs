@@ -1,0 +1,108 @@
+//! What only customers have, over HTTP: consent, and coming in from files.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+
+use super::App;
+use super::input::{Body, File, Params};
+use super::problem::Failure;
+use super::progress;
+use crate::api::customer::{
+    Consent, Consented, GiveConsent, GiveConsentToMany, ImportParams, Imported, WithdrawConsent,
+};
+use crate::service::Problem;
+use crate::service::consent::{self, Giving};
+use crate::service::import::Importing;
+
+type Answer<T> = Result<Json<T>, Failure>;
+
+/// The consents of a customer.
+#[utoipa::path(get, path = "/api/v1/customers/{id}/consent", tag = "customers", params(("id" = String, Path)),
+    responses((status = 200, body = Vec<Consent>)))]
+pub async fn consents(State(app): State<App>, Path(id): Path<String>) -> Answer<Vec<Consent>> {
+    Ok(Json(app.engine.call(move |replica| consent::show(replica, &id)).await?))
+}
+
+/// Notes a consent.
+#[utoipa::path(post, path = "/api/v1/customers/{id}/consent", tag = "customers", params(("id" = String, Path)), request_body = GiveConsent,
+    responses((status = 200, body = Vec<Consent>)))]
+pub async fn give(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Body(order): Body<GiveConsent>,
+) -> Answer<Vec<Consent>> {
+    Ok(Json(app.engine.call(move |replica| consent::give(replica, &id, &order)).await?))
+}
+
+/// Notes that a consent is no longer given.
+#[utoipa::path(post, path = "/api/v1/customers/{id}/consent/withdraw", tag = "customers", params(("id" = String, Path)), request_body = WithdrawConsent,
+    responses((status = 200, body = Vec<Consent>)))]
+pub async fn withdraw(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Body(order): Body<WithdrawConsent>,
+) -> Answer<Vec<Consent>> {
+    Ok(Json(app.engine.call(move |replica| consent::withdraw(replica, &id, &order)).await?))
+}
+
+/// Notes a consent of every customer that a selector fits.
+#[utoipa::path(post, path = "/api/v1/customers/consent", tag = "customers", request_body = GiveConsentToMany,
+    responses((status = 200, body = Consented, description = "or lines of progress, the last with this")))]
+pub async fn give_to_many(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Body(order): Body<GiveConsentToMany>,
+) -> Result<Response, Failure> {
+    progress::answer(&headers, move |progress| async move {
+        let mut giving = Giving::new(order);
+        let (total, begun) = app
+            .engine
+            .call(move |replica| Ok::<_, Problem>((giving.total(replica)?, giving)))
+            .await?;
+        giving = begun;
+        loop {
+            let (more, stepped) = app
+                .engine
+                .call(move |replica| Ok::<_, Problem>((giving.step(replica)?, giving)))
+                .await?;
+            giving = stepped;
+            let given = giving.given();
+            progress.tell(given.changed + given.unchanged, Some(total)).await;
+            if !more {
+                return Ok(given);
+            }
+        }
+    })
+    .await
+}
+
+/// Takes customers from a file.
+#[utoipa::path(post, path = "/api/v1/customers/import", tag = "customers", params(ImportParams),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "the file, at most 64 MiB"),
+    responses((status = 200, body = Imported, description = "or lines of progress, the last with this")))]
+pub async fn import(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Params(params): Params<ImportParams>,
+    File(file): File,
+) -> Result<Response, Failure> {
+    // Reading a large file takes a while; the threads that answer others stay free.
+    let read = tokio::task::spawn_blocking(move || Importing::read(params, &file));
+    let mut importing = read.await.map_err(|_| Failure::Unready)?.map_err(Problem::from)?;
+    progress::answer(&headers, move |progress| async move {
+        loop {
+            let (more, stepped) = app
+                .engine
+                .call(move |replica| Ok::<_, Problem>((importing.step(replica)?, importing)))
+                .await?;
+            importing = stepped;
+            progress.tell(importing.done(), Some(importing.total())).await;
+            if !more {
+                return Ok(importing.imported());
+            }
+        }
+    })
+    .await
+}

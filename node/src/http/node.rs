@@ -1,0 +1,104 @@
+//! The node itself over HTTP: state, vocabulary, dump, and the two probes.
+
+use std::io::{self, Write};
+
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use futures::stream;
+use tokio::sync::mpsc;
+
+use super::App;
+use super::input::Params;
+use super::problem::Failure;
+use crate::api::node::{Field, FieldParams, Owed, OwedParams, Status};
+use crate::api::{Done, PROGRESS_TYPE};
+use crate::service::{Problem, status as node};
+
+const DUMP_CHUNK_BYTES: usize = 64 << 10;
+const DUMP_CHUNKS_WAITING: usize = 8;
+
+type Answer<T> = Result<Json<T>, Failure>;
+
+/// How the node stands.
+#[utoipa::path(get, path = "/api/v1/status", tag = "node", responses((status = 200, body = Status)))]
+pub async fn status(State(app): State<App>) -> Answer<Status> {
+    let http = format!("http://{}", app.settings.address);
+    let listen = app.engine.listen();
+    let store_bytes = app.engine.store_bytes();
+    let status = move |replica: &mut _| node::status(replica, http, listen, store_bytes);
+    Ok(Json(app.engine.call(status).await?))
+}
+
+/// What is still on its way.
+#[utoipa::path(get, path = "/api/v1/owed", tag = "node", params(OwedParams), responses((status = 200, body = Owed)))]
+pub async fn owed(State(app): State<App>, Params(params): Params<OwedParams>) -> Answer<Owed> {
+    let owed = move |replica: &mut _| node::owed(replica, params.partner.as_deref());
+    Ok(Json(app.engine.call(owed).await?))
+}
+
+/// The vocabulary.
+#[utoipa::path(get, path = "/api/v1/fields", tag = "node", params(FieldParams), responses((status = 200, body = Vec<Field>)))]
+pub async fn fields(Params(params): Params<FieldParams>) -> Answer<Vec<Field>> {
+    Ok(Json(node::fields(params.kind.as_deref())?))
+}
+
+/// Everything the store holds, one JSON line each.
+#[utoipa::path(get, path = "/api/v1/store/dump", tag = "node",
+    responses((status = 200, content_type = "application/x-ndjson", body = String)))]
+pub async fn dump(State(app): State<App>) -> Response {
+    let (sender, receiver) = mpsc::channel(DUMP_CHUNKS_WAITING);
+    tokio::task::spawn_blocking(move || {
+        let mut out = Chunks { sender, chunk: Vec::with_capacity(DUMP_CHUNK_BYTES) };
+        let dumped = app.engine.dump(&mut out).and_then(|()| out.flush());
+        if let Err(error) = dumped {
+            // The body ends with an error, so that half a dump is not taken for a whole one.
+            let _ = out.sender.blocking_send(Err(error));
+        }
+    });
+    let chunks = stream::unfold(receiver, |mut receiver| async move {
+        receiver.recv().await.map(|chunk| (chunk, receiver))
+    });
+    let kind = HeaderValue::from_static(PROGRESS_TYPE);
+    ([(header::CONTENT_TYPE, kind)], Body::from_stream(chunks)).into_response()
+}
+
+/// A writer whose chunks become the body of an answer; waits while nobody reads.
+struct Chunks {
+    sender: mpsc::Sender<io::Result<Bytes>>,
+    chunk: Vec<u8>,
+}
+
+impl Write for Chunks {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.chunk.extend_from_slice(bytes);
+        if self.chunk.len() >= DUMP_CHUNK_BYTES {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.chunk.is_empty() {
+            return Ok(());
+        }
+        let chunk = Bytes::from(std::mem::take(&mut self.chunk));
+        self.sender.blocking_send(Ok(chunk)).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+/// Whether the process lives.
+pub async fn healthy() -> Json<Done> {
+    Json(Done {})
+}
+
+/// Whether the node takes requests.
+pub async fn ready(State(app): State<App>) -> Answer<Done> {
+    let asked = app.engine.call(|replica| {
+        replica.me();
+        Ok::<_, Problem>(Done {})
+    });
+    asked.await.map(Json).map_err(|_| Failure::Unready)
+}

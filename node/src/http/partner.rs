@@ -1,0 +1,121 @@
+//! Partners over HTTP.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use tokio::time::{Instant, sleep};
+
+use super::App;
+use super::input::Body;
+use super::problem::Failure;
+use crate::api::Done;
+use crate::api::partner::{Accepted, Alias, Invite, NewInvite, Partner, Ping};
+use crate::service::partner::{self, Verb};
+use crate::service::{Problem, shown};
+
+/// How long a pairing may take until both nodes have stored it.
+const PAIRING_MAX: Duration = Duration::from_secs(30);
+const PAIRING_POLL: Duration = Duration::from_millis(50);
+
+type Answer<T> = Result<Json<T>, Failure>;
+
+/// Every partner.
+#[utoipa::path(get, path = "/api/v1/partners", tag = "partners", responses((status = 200, body = Vec<Partner>)))]
+pub async fn list(State(app): State<App>) -> Answer<Vec<Partner>> {
+    Ok(Json(app.engine.call(partner::list).await?))
+}
+
+/// One partner.
+#[utoipa::path(get, path = "/api/v1/partners/{partner}", tag = "partners", params(("partner" = String, Path)),
+    responses((status = 200, body = Partner)))]
+pub async fn show(State(app): State<App>, Path(name): Path<String>) -> Answer<Partner> {
+    Ok(Json(app.engine.call(move |replica| partner::show(replica, &name)).await?))
+}
+
+/// Makes an invite.
+#[utoipa::path(post, path = "/api/v1/partners/invite", tag = "partners", request_body = NewInvite,
+    responses((status = 201, body = Invite)))]
+pub async fn invite(
+    State(app): State<App>,
+    Body(order): Body<NewInvite>,
+) -> Result<(StatusCode, Json<Invite>), Failure> {
+    let invite = app.engine.call(move |replica| partner::invite(replica, &order)).await?;
+    Ok((StatusCode::CREATED, Json(invite)))
+}
+
+/// Accepts an invite; answers when both nodes have stored the pairing.
+#[utoipa::path(post, path = "/api/v1/partners/accept", tag = "partners", request_body = Invite,
+    responses((status = 200, body = Accepted)))]
+pub async fn accept(State(app): State<App>, Body(line): Body<Invite>) -> Answer<Accepted> {
+    let org = app.engine.call(move |replica| partner::accept(replica, &line.invite)).await?;
+    let deadline = Instant::now() + PAIRING_MAX;
+    loop {
+        let accepted = app.engine.call(move |replica| partner::accepted(replica, &org)).await?;
+        match accepted {
+            Some(accepted) => return Ok(Json(accepted)),
+            None if Instant::now() > deadline => {
+                let name = "the inviting node".to_owned();
+                let waited_s = PAIRING_MAX.as_secs();
+                return Err(Problem::Silent { name, waited_s }.into());
+            }
+            None => sleep(PAIRING_POLL).await,
+        }
+    }
+}
+
+/// Notes that the verification codes were compared.
+#[utoipa::path(post, path = "/api/v1/partners/{partner}/confirm", tag = "partners", params(("partner" = String, Path)),
+    responses((status = 200, body = Partner)))]
+pub async fn confirm(app: State<App>, name: Path<String>) -> Answer<Partner> {
+    act(app, name, Verb::Confirm).await
+}
+
+/// Exchanges nothing with a partner for now.
+#[utoipa::path(post, path = "/api/v1/partners/{partner}/pause", tag = "partners", params(("partner" = String, Path)),
+    responses((status = 200, body = Partner)))]
+pub async fn pause(app: State<App>, name: Path<String>) -> Answer<Partner> {
+    act(app, name, Verb::Pause).await
+}
+
+/// Exchanges with a partner again.
+#[utoipa::path(post, path = "/api/v1/partners/{partner}/resume", tag = "partners", params(("partner" = String, Path)),
+    responses((status = 200, body = Partner)))]
+pub async fn resume(app: State<App>, name: Path<String>) -> Answer<Partner> {
+    act(app, name, Verb::Resume).await
+}
+
+async fn act(State(app): State<App>, Path(name): Path<String>, verb: Verb) -> Answer<Partner> {
+    Ok(Json(app.engine.call(move |replica| partner::act(replica, &name, verb)).await?))
+}
+
+/// Ends a partnership.
+#[utoipa::path(delete, path = "/api/v1/partners/{partner}", tag = "partners", params(("partner" = String, Path)),
+    responses((status = 200, body = Done)))]
+pub async fn remove(State(app): State<App>, Path(name): Path<String>) -> Answer<Done> {
+    Ok(Json(app.engine.call(move |replica| partner::remove(replica, &name)).await?))
+}
+
+/// Gives a partner another name here.
+#[utoipa::path(put, path = "/api/v1/partners/{partner}/alias", tag = "partners", params(("partner" = String, Path)), request_body = Alias,
+    responses((status = 200, body = Partner)))]
+pub async fn alias(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Body(order): Body<Alias>,
+) -> Answer<Partner> {
+    Ok(Json(app.engine.call(move |replica| partner::alias(replica, &name, &order)).await?))
+}
+
+/// Measures the way to a partner and back.
+#[utoipa::path(post, path = "/api/v1/partners/{partner}/ping", tag = "partners", params(("partner" = String, Path)),
+    responses((status = 200, body = Ping)))]
+pub async fn ping(State(app): State<App>, Path(name): Path<String>) -> Answer<Ping> {
+    let find = move |replica: &mut crate::service::Replica| {
+        let org = replica.find_partner(&name).map_err(Problem::from)?;
+        Ok::<_, Problem>(shown::org(replica, &org))
+    };
+    app.engine.call(find).await?;
+    Err(Problem::NotBuiltYet("partner ping").into())
+}

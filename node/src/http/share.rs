@@ -1,0 +1,172 @@
+//! Shares over HTTP.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use super::App;
+use super::input::{Body, Params, kind_param};
+use super::problem::Failure;
+use super::progress;
+use crate::api::grant::{
+    ExplainParams, Explanation, Granted, Matrix, MatrixParams, NewGrant, Revoke, Revoked, ShareWith,
+};
+use crate::api::share::{
+    Leaving, OpenShare, Place, Placed, Preview, PreviewParams, Share, ShareLine, Withdraw,
+    Withdrawn,
+};
+use crate::api::{Done, Made};
+use crate::service::Problem;
+use crate::service::share::{self, Placing};
+
+type Answer<T> = Result<Json<T>, Failure>;
+
+/// Every share this org knows.
+#[utoipa::path(get, path = "/api/v1/shares", tag = "shares", responses((status = 200, body = Vec<ShareLine>)))]
+pub async fn list(State(app): State<App>) -> Answer<Vec<ShareLine>> {
+    Ok(Json(app.engine.call(share::list).await?))
+}
+
+/// Opens a share.
+#[utoipa::path(post, path = "/api/v1/shares", tag = "shares", request_body = OpenShare, responses((status = 201, body = Made)))]
+pub async fn open(
+    State(app): State<App>,
+    Body(order): Body<OpenShare>,
+) -> Result<(StatusCode, Json<Made>), Failure> {
+    let made = app.engine.call(move |replica| share::open(replica, &order)).await?;
+    Ok((StatusCode::CREATED, Json(made)))
+}
+
+/// One share.
+#[utoipa::path(get, path = "/api/v1/shares/{share}", tag = "shares", params(("share" = String, Path)),
+    responses((status = 200, body = Share)))]
+pub async fn show(State(app): State<App>, Path(name): Path<String>) -> Answer<Share> {
+    Ok(Json(app.engine.call(move |replica| share::show(replica, &name)).await?))
+}
+
+/// Places records; with `dry_run`, tells what would leave.
+#[utoipa::path(post, path = "/api/v1/shares/{share}/records", tag = "shares", params(("share" = String, Path)), request_body = Place,
+    responses((status = 200, body = Placed, description = "or lines of progress, the last with this; for a dry run what would leave")))]
+pub async fn place(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    Body(order): Body<Place>,
+) -> Result<Response, Failure> {
+    if order.dry_run {
+        let preview = move |replica: &mut _| share::preview_place(replica, &name, &order);
+        return Ok(Json(app.engine.call(preview).await?).into_response());
+    }
+    progress::answer(&headers, move |progress| async move {
+        let mut placing = Placing::new(name, order);
+        let (total, begun) = app
+            .engine
+            .call(move |replica| Ok::<_, Problem>((placing.total(replica)?, placing)))
+            .await?;
+        placing = begun;
+        loop {
+            let (more, stepped) = app
+                .engine
+                .call(move |replica| Ok::<_, Problem>((placing.step(replica)?, placing)))
+                .await?;
+            placing = stepped;
+            progress.tell(placing.done(), Some(total)).await;
+            if !more {
+                return Ok::<Placed, Failure>(placing.placed());
+            }
+        }
+    })
+    .await
+}
+
+/// Takes records out.
+#[utoipa::path(post, path = "/api/v1/shares/{share}/records/remove", tag = "shares", params(("share" = String, Path)), request_body = Withdraw,
+    responses((status = 200, body = Withdrawn)))]
+pub async fn withdraw(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Body(order): Body<Withdraw>,
+) -> Answer<Withdrawn> {
+    Ok(Json(app.engine.call(move |replica| share::withdraw(replica, &name, &order)).await?))
+}
+
+/// Grants fields, or the right to add records.
+#[utoipa::path(post, path = "/api/v1/shares/{share}/grants", tag = "shares", params(("share" = String, Path)), request_body = NewGrant,
+    responses((status = 201, body = Granted)))]
+pub async fn grant(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Body(order): Body<NewGrant>,
+) -> Result<(StatusCode, Json<Granted>), Failure> {
+    let granted = app.engine.call(move |replica| share::grant(replica, &name, &order)).await?;
+    Ok((StatusCode::CREATED, Json(granted)))
+}
+
+/// Tells what would leave under a grant.
+#[utoipa::path(post, path = "/api/v1/shares/{share}/grants/preview", tag = "shares", params(("share" = String, Path)), request_body = NewGrant,
+    responses((status = 200, body = Leaving)))]
+pub async fn preview_grant(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Body(order): Body<NewGrant>,
+) -> Answer<Leaving> {
+    Ok(Json(app.engine.call(move |replica| share::preview_grant(replica, &name, &order)).await?))
+}
+
+/// Grants an event to a partner in one step.
+#[utoipa::path(post, path = "/api/v1/shares/with", tag = "shares", request_body = ShareWith,
+    responses((status = 201, body = Granted)))]
+pub async fn with(Body(_): Body<ShareWith>) -> Answer<Granted> {
+    Err(Problem::NotBuiltYet("share with").into())
+}
+
+/// Closes a share that this org opened.
+#[utoipa::path(post, path = "/api/v1/shares/{share}/close", tag = "shares", params(("share" = String, Path)),
+    responses((status = 200, body = Done)))]
+pub async fn close(Path(_): Path<String>) -> Answer<Done> {
+    Err(Problem::NotBuiltYet("share close").into())
+}
+
+/// Takes all of this org's part out of a share.
+#[utoipa::path(post, path = "/api/v1/shares/{share}/leave", tag = "shares", params(("share" = String, Path)),
+    responses((status = 200, body = Done)))]
+pub async fn leave(Path(_): Path<String>) -> Answer<Done> {
+    Err(Problem::NotBuiltYet("share leave").into())
+}
+
+/// Ends grants.
+#[utoipa::path(post, path = "/api/v1/shares/{share}/revoke", tag = "shares", params(("share" = String, Path)), request_body = Revoke,
+    responses((status = 200, body = Revoked)))]
+pub async fn revoke(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Body(order): Body<Revoke>,
+) -> Answer<Revoked> {
+    Ok(Json(app.engine.call(move |replica| share::revoke(replica, &name, &order)).await?))
+}
+
+/// Fields × orgs.
+#[utoipa::path(get, path = "/api/v1/shares/{share}/matrix", tag = "shares", params(("share" = String, Path), MatrixParams),
+    responses((status = 200, body = Matrix)))]
+pub async fn matrix(Path(_): Path<String>, Params(params): Params<MatrixParams>) -> Answer<Matrix> {
+    params.kind.as_deref().map(kind_param).transpose()?;
+    Err(Problem::NotBuiltYet("share matrix").into())
+}
+
+/// The records exactly as a partner sees them.
+#[utoipa::path(get, path = "/api/v1/shares/{share}/preview", tag = "shares", params(("share" = String, Path), PreviewParams),
+    responses((status = 200, body = Preview)))]
+pub async fn preview(Path(_): Path<String>, Params(_): Params<PreviewParams>) -> Answer<Preview> {
+    Err(Problem::NotBuiltYet("share preview").into())
+}
+
+/// What a partner may do with a field, and why.
+#[utoipa::path(get, path = "/api/v1/shares/{share}/explain", tag = "shares", params(("share" = String, Path), ExplainParams),
+    responses((status = 200, body = Explanation)))]
+pub async fn explain(
+    Path(_): Path<String>,
+    Params(_): Params<ExplainParams>,
+) -> Answer<Explanation> {
+    Err(Problem::NotBuiltYet("share explain").into())
+}

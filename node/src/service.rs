@@ -1,0 +1,21 @@
+//! What the API does: one file per noun, each function a request turned into calls of the replica
+//! and back into an answer. Runs on the engine thread; knows nothing of HTTP.
+
+pub mod consent;
+pub mod import;
+pub mod participation;
+pub mod partner;
+pub mod problem;
+pub mod record;
+pub mod share;
+pub mod shown;
+pub mod status;
+pub mod when;
+
+pub use problem::Problem;
+
+pub use entente_protocol::replica::Replica;
+/// What a service function answers.
+pub type Answer<T> = Result<T, Problem>;
+/// How many records one call works on before the engine thread is free for others.
+pub const CHUNK: usize = 256;

@@ -1,0 +1,145 @@
+//! Why a request was not carried out: every kind of failure of the services, with its code for
+//! programs and its hint for people. Status codes and exit codes are somebody else's.
+
+use entente_protocol::refusal::{Refusal, RefusalClass};
+use entente_protocol::vocabulary::{GrantableError, Kind, ValueError};
+use thiserror::Error;
+
+use super::import::ImportError;
+use super::when::WhenError;
+use crate::api::problem::ErrorKind;
+use crate::engine::Stopped;
+
+/// Why a request was not carried out.
+#[derive(Debug, Error)]
+pub enum Problem {
+    /// The replica says no.
+    #[error(transparent)]
+    Refusal(#[from] Refusal),
+    /// A value does not fit its field, or there is no such field.
+    #[error(transparent)]
+    Value(#[from] ValueError),
+    /// A field cannot be granted.
+    #[error(transparent)]
+    Grantable(#[from] GrantableError),
+    /// The engine has ended.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    /// A time cannot be read.
+    #[error(transparent)]
+    When(#[from] WhenError),
+    /// A file cannot be imported.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// A field was given twice, once as JSON and once as text.
+    #[error("`{field}` is given twice")]
+    Twice {
+        /// The field.
+        field: String,
+    },
+    /// There is no kind of record of this name.
+    #[error("there is no kind of record `{name}`")]
+    Kind {
+        /// What was asked for.
+        name: String,
+    },
+    /// A part of the request is missing, or parts exclude each other.
+    #[error("{0}")]
+    Shape(&'static str),
+    /// The record is not what the request was made for.
+    #[error("{kind} {id} has been changed since then")]
+    Stale {
+        /// The kind.
+        kind: Kind,
+        /// The record.
+        id: String,
+    },
+    /// Part of a later version.
+    #[error("`{0}` is not built yet")]
+    NotBuiltYet(&'static str),
+    /// The partner did not answer in time.
+    #[error("{name} has not answered within {waited_s} s")]
+    Silent {
+        /// The partner.
+        name: String,
+        /// How long this node waited, in seconds.
+        waited_s: u64,
+    },
+}
+
+impl Problem {
+    /// What sort of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Problem::Refusal(refusal) => match refusal.class() {
+                RefusalClass::Fault => ErrorKind::Fault,
+                RefusalClass::Request => ErrorKind::Unmet,
+                RefusalClass::Usage => ErrorKind::Usage,
+                RefusalClass::Missing => ErrorKind::Missing,
+                RefusalClass::Permission => ErrorKind::Refused,
+            },
+            Problem::Stopped(_) => ErrorKind::Unready,
+            Problem::Grantable(GrantableError::Internal { .. }) => ErrorKind::Refused,
+            Problem::Value(_)
+            | Problem::Grantable(GrantableError::Unknown { .. })
+            | Problem::When(_)
+            | Problem::Twice { .. }
+            | Problem::Kind { .. }
+            | Problem::Shape(_) => ErrorKind::Usage,
+            Problem::Import(error) => error.kind(),
+            Problem::Stale { .. } => ErrorKind::Stale,
+            Problem::NotBuiltYet(_) => ErrorKind::NotBuilt,
+            Problem::Silent { .. } => ErrorKind::Unmet,
+        }
+    }
+
+    /// Names it for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Problem::Refusal(refusal) => refusal.code(),
+            Problem::Value(ValueError::Unknown { .. } | ValueError::CustomName { .. })
+            | Problem::Grantable(GrantableError::Unknown { .. }) => "unknown_field",
+            Problem::Stopped(_) => "stopped",
+            Problem::Value(ValueError::Field { .. }) => "bad_value",
+            Problem::Grantable(GrantableError::Internal { .. }) => "internal_field",
+            Problem::When(_) => "bad_time",
+            Problem::Import(error) => error.code(),
+            Problem::Twice { .. } => "given_twice",
+            Problem::Kind { .. } => "unknown_kind",
+            Problem::Shape(_) => "bad_request",
+            Problem::Stale { .. } => "stale",
+            Problem::NotBuiltYet(_) => "not_built_yet",
+            Problem::Silent { .. } => "no_answer",
+        }
+    }
+
+    /// What to do next.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Problem::Refusal(refusal) => refusal.hint().map(str::to_owned),
+            Problem::Value(ValueError::Unknown { kind, .. })
+            | Problem::Grantable(GrantableError::Unknown { kind, .. }) => Some(field_hint(*kind)),
+            Problem::Value(ValueError::CustomName { .. } | ValueError::Field { .. })
+            | Problem::Grantable(GrantableError::Internal { .. })
+            | Problem::Shape(_)
+            | Problem::Twice { .. }
+            | Problem::Stopped(_)
+            | Problem::NotBuiltYet(_) => None,
+            Problem::When(_) => {
+                Some("write a duration such as 7d or 90s, a day, or an RFC 3339 time".into())
+            }
+            Problem::Import(error) => error.hint(),
+            Problem::Kind { .. } => {
+                Some(format!("the kinds are {}", Kind::ALL.map(Kind::name).join(", ")))
+            }
+            Problem::Stale { .. } => Some("read it again and repeat the change".into()),
+            Problem::Silent { .. } => {
+                Some("`entente partner list` shows whether it has arrived since".into())
+            }
+        }
+    }
+}
+
+fn field_hint(kind: Kind) -> String {
+    format!("`entente fields {kind}` lists them all; custom fields are x_…")
+}

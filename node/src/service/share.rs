@@ -1,0 +1,298 @@
+//! Shares: opened, filled, granted.
+
+use entente_protocol::id::{OrgId, RecordId, ShareId};
+use entente_protocol::section;
+use entente_protocol::select::Selector;
+use entente_protocol::sharing;
+use entente_protocol::statement::Scope;
+use entente_protocol::view::{From, ListQuery};
+use entente_protocol::vocabulary::{self, Kind};
+
+use super::participation::own;
+use super::problem::Problem;
+use super::record::selector;
+use super::{Answer, CHUNK, Replica, shown, when};
+use crate::api::Made;
+use crate::api::grant::{Access, Granted, NewGrant, Revoke, Revoked};
+use crate::api::share::{Leaving, OpenShare, Place, Placed, Share, ShareLine, Withdraw, Withdrawn};
+
+/// Opens a share, with its event placed in it.
+pub fn open(replica: &mut Replica, order: &OpenShare) -> Answer<Made> {
+    let ends_at = when::parse_some(order.ends.as_deref(), replica.now())?;
+    let event = match &order.event {
+        Some(id) => Some(own(&replica.find_record(id, Some(Kind::Event))?)?),
+        None => None,
+    };
+    let id = replica.open_share(&order.name, order.purpose.as_deref(), ends_at)?;
+    if let Some(event) = event {
+        replica.place(&id, Kind::Event, &[event])?;
+    }
+    Ok(Made { id: id.to_string() })
+}
+
+/// Every share this org knows.
+pub fn list(replica: &mut Replica) -> Answer<Vec<ShareLine>> {
+    Ok(replica.shares()?.iter().map(|of| shown::share_line(replica, of)).collect())
+}
+
+/// One share.
+pub fn show(replica: &mut Replica, name: &str) -> Answer<Share> {
+    let id = replica.find_share(name)?;
+    Ok(shown::share(replica, &replica.share(&id)?))
+}
+
+/// A placing in progress: one step is one call of the engine.
+#[derive(Debug, Clone)]
+pub struct Placing {
+    share: String,
+    order: Place,
+    after: Option<Vec<u8>>,
+    done: usize,
+    placed: Placed,
+}
+
+impl Placing {
+    /// A placing that has not begun.
+    pub fn new(share: String, order: Place) -> Self {
+        Self { share, order, after: None, done: 0, placed: Placed::default() }
+    }
+
+    /// How many records it has looked at.
+    pub fn done(&self) -> u64 {
+        self.placed.published + self.placed.held_back.len() as u64
+    }
+
+    /// What has come of it.
+    pub fn placed(self) -> Placed {
+        self.placed
+    }
+
+    /// How many records there are to look at.
+    pub fn total(&self, replica: &mut Replica) -> Answer<u64> {
+        match self.order.kind {
+            Some(kind) => {
+                let selector = selector(kind, self.order.selector.as_deref())?;
+                Ok(selected(replica, kind, selector)?.len() as u64)
+            }
+            None => Ok(self.order.records.len() as u64),
+        }
+    }
+
+    /// Places the next records; false when there are none left.
+    pub fn step(&mut self, replica: &mut Replica) -> Answer<bool> {
+        let share = replica.find_share(&self.share)?;
+        match check(&self.order)? {
+            Some(kind) => {
+                let text = self.order.selector.as_deref();
+                let selector = selector(kind, text)?;
+                if self.order.live && self.after.is_none() {
+                    replica.keep_placing(&share, kind, text.unwrap_or_default())?;
+                }
+                let after = self.after.take();
+                let (placed, next) = replica.place_where(&share, kind, &selector, after, CHUNK)?;
+                self.after = next;
+                self.count(replica, kind, &placed);
+            }
+            None => {
+                let names = self.order.records.iter().skip(self.done).take(CHUNK);
+                let records = named(replica, names)?;
+                self.done += records.len();
+                for kind in Kind::ALL {
+                    let of_kind: Vec<RecordId> =
+                        records.iter().filter(|(k, _)| *k == kind).map(|(_, id)| *id).collect();
+                    if !of_kind.is_empty() {
+                        let placed = replica.place(&share, kind, &of_kind)?;
+                        self.count(replica, kind, &placed);
+                    }
+                }
+            }
+        }
+        Ok(self.after.is_some() || self.done < self.order.records.len())
+    }
+
+    fn count(&mut self, replica: &Replica, kind: Kind, placed: &section::Placed) {
+        self.placed.published += placed.published.len() as u64;
+        let held = placed.held_back.iter().map(|held| (kind, held));
+        self.placed.held_back.extend(shown::held_back(replica, held));
+    }
+}
+
+/// Own records that a selector selects.
+fn selected(replica: &mut Replica, kind: Kind, selector: Selector) -> Answer<Vec<RecordId>> {
+    let query = ListQuery { from: From::Own, selector, ..ListQuery::of(kind) };
+    Ok(replica.list(&query)?.records.iter().map(|view| view.at.record()).collect())
+}
+
+/// What would leave if the records were placed.
+pub fn preview_place(replica: &mut Replica, share: &str, order: &Place) -> Answer<Leaving> {
+    let share = replica.find_share(share)?;
+    let records = match check(order)? {
+        Some(kind) => {
+            let selector = selector(kind, order.selector.as_deref())?;
+            let ids = selected(replica, kind, selector)?;
+            ids.into_iter().map(|id| (kind, id)).collect()
+        }
+        None => named(replica, order.records.iter())?,
+    };
+    let mut all = Leaving::default();
+    for kind in Kind::ALL {
+        let of_kind: Vec<RecordId> =
+            records.iter().filter(|(k, _)| *k == kind).map(|(_, id)| *id).collect();
+        if of_kind.is_empty() {
+            continue;
+        }
+        let (to, held) = replica.preview_place(&share, kind, &of_kind)?;
+        let part = shown::leaving(replica, kind, &to, &held);
+        all.first |= part.first;
+        all.to.extend(part.to);
+        all.held_back.extend(part.held_back);
+    }
+    Ok(all)
+}
+
+fn check(order: &Place) -> Answer<Option<Kind>> {
+    match (order.records.is_empty(), order.kind) {
+        (true, None) => Err(Problem::Shape("name the records, or a kind of record")),
+        (false, Some(_)) => Err(Problem::Shape("name records or a kind of record, not both")),
+        (false, None) if order.selector.is_some() || order.live => {
+            Err(Problem::Shape("a selection needs a kind of record"))
+        }
+        (_, kind) => Ok(kind),
+    }
+}
+
+fn named<'a>(
+    replica: &mut Replica,
+    names: impl Iterator<Item = &'a String>,
+) -> Answer<Vec<(Kind, RecordId)>> {
+    let mut ids = Vec::new();
+    for name in names {
+        let at = replica.find_record(name, None)?;
+        ids.push((at.kind(), own(&at)?));
+    }
+    Ok(ids)
+}
+
+/// Takes records out of this org's part.
+pub fn withdraw(replica: &mut Replica, share: &str, order: &Withdraw) -> Answer<Withdrawn> {
+    let share = replica.find_share(share)?;
+    let ids: Vec<RecordId> =
+        named(replica, order.records.iter())?.into_iter().map(|(_, id)| id).collect();
+    Ok(Withdrawn { removed: replica.withdraw(&share, &ids)? })
+}
+
+/// Grants fields, or the right to add records.
+pub fn grant(replica: &mut Replica, share: &str, order: &NewGrant) -> Answer<Granted> {
+    let share = replica.find_share(share)?;
+    let new = grant_order(replica, share, order)?;
+    let partner = replica.partner(&new.to)?;
+    let mut warnings = Vec::new();
+    if !partner.partner.confirmed && partner.partner.paired {
+        warnings.push(format!(
+            "the verification code of {} was never compared; \
+             call them, then `entente partner confirm {}`",
+            partner.name, partner.partner.alias
+        ));
+    }
+    let section = new.section;
+    let (id, state) = replica.grant(new)?;
+    let waits = state == sharing::GrantState::Waiting;
+    Ok(Granted {
+        grant: id.to_string(),
+        state: shown::grant_state(state),
+        waiting: waits.then(|| shown::waiting(replica, &section)),
+        warnings,
+    })
+}
+
+/// What would leave under a grant.
+pub fn preview_grant(replica: &mut Replica, share: &str, order: &NewGrant) -> Answer<Leaving> {
+    let share = replica.find_share(share)?;
+    let new = grant_order(replica, share, order)?;
+    let (edit, keep) = match &new.scope {
+        Scope::Fields { edit, keep, .. } => (*edit, *keep),
+        Scope::Contribute { .. } => (false, false),
+    };
+    let leaving = replica.preview_grant(&new)?;
+    let to: Vec<_> = leaving
+        .iter()
+        .map(|one| shown::leaving_to(replica, one, (edit, keep, new.depth)))
+        .collect();
+    Ok(Leaving { first: !to.is_empty(), to, held_back: Vec::new() })
+}
+
+/// Ends grants: those named, or all to one partner.
+pub fn revoke(replica: &mut Replica, share: &str, order: &Revoke) -> Answer<Revoked> {
+    let share = replica.find_share(share)?;
+    let reason = 0;
+    let revoked = match &order.partner {
+        Some(name) => {
+            let org = replica.find_partner(name)?;
+            replica.revoke_partner(&share, &org, reason)?
+        }
+        None => {
+            let mut ids = Vec::new();
+            for text in &order.grants {
+                ids.push(replica.find_grant(&share, text)?);
+            }
+            replica.revoke(&ids, reason)?
+        }
+    };
+    Ok(Revoked { revoked: revoked.iter().map(ToString::to_string).collect() })
+}
+
+fn grant_order(
+    replica: &mut Replica,
+    share: ShareId,
+    order: &NewGrant,
+) -> Answer<sharing::NewGrant> {
+    let expires_at = when::parse_some(order.expires.as_deref(), replica.now())?;
+    let scope = match order.kind {
+        Some(kind) if order.contribute.is_empty() => {
+            for field in &order.fields {
+                vocabulary::grantable(kind, field)?;
+            }
+            let mut fields = order.fields.clone();
+            fields.sort();
+            fields.dedup();
+            if fields.is_empty() {
+                return Err(Problem::Shape("name the fields to share, one by one"));
+            }
+            let edit = order.can == Access::Edit;
+            Scope::Fields { kind, fields, edit, keep: order.keep }
+        }
+        None if !order.contribute.is_empty() => {
+            if !order.fields.is_empty() || order.selector.is_some() || order.keep {
+                return Err(Problem::Shape("the right to add records names kinds and no fields"));
+            }
+            let mut kinds = order.contribute.clone();
+            kinds.sort();
+            kinds.dedup();
+            Scope::Contribute { kinds }
+        }
+        Some(_) | None => {
+            return Err(Problem::Shape("name a kind with its fields, or kinds that may be added"));
+        }
+    };
+    let section = match &order.section {
+        Some(name) => org_named(replica, name)?,
+        None => replica.me().org,
+    };
+    Ok(sharing::NewGrant {
+        share,
+        section,
+        to: replica.find_partner(&order.partner)?,
+        scope,
+        selector: order.selector.clone(),
+        depth: order.depth,
+        expires_at,
+    })
+}
+
+fn org_named(replica: &mut Replica, name: &str) -> Answer<OrgId> {
+    let me = replica.me();
+    if me.org.to_string() == name || me.name == name {
+        return Ok(me.org);
+    }
+    Ok(replica.find_partner(name)?)
+}

@@ -1,0 +1,263 @@
+//! Making a data directory and running a node in it: what `init` and `run` do.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use entente_protocol::identity::OrgKeys;
+use entente_protocol::refusal::Refusal;
+use entente_protocol::replica::{Identity, Replica, Settings};
+use entente_protocol::sign::SigningKey;
+use entente_protocol::statement::{Body, Statement};
+use entente_protocol::time::Hlc;
+use libp2p::Multiaddr;
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::api::node::{Initialised, Ready};
+use crate::config::Config;
+use crate::directory::{Directory, DirectoryError, Running};
+use crate::engine::{self, EngineFault, EngineHandle, EngineThread, now, random};
+use crate::http::access::{self, BindError, Token};
+use crate::http::{self, App, HttpSettings};
+use crate::network::{
+    EVENTS_CAPACITY, Limits, Network, NetworkConfig, NetworkError, NetworkEvent, NetworkHandle,
+};
+use crate::service::shown;
+use crate::store::{self, DumpError, Engine, OpenError};
+
+/// How long a node's certificate is good for, in ms.
+const CERTIFICATE_MS: u64 = 2 * 365 * 24 * 3600 * 1000;
+/// How long the listeners may take to come up.
+const LISTEN_MAX: Duration = Duration::from_secs(10);
+/// How long requests under way may take at the end; all of it must fit into five seconds.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(2);
+
+/// Why a data directory cannot be made.
+#[derive(Debug, Error)]
+pub enum InitError {
+    /// There is an org in it already.
+    #[error("{0} holds an org already")]
+    Taken(String),
+    /// A name is needed.
+    #[error("an org needs a name")]
+    Name,
+    /// A file cannot be used.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+}
+
+/// Why a node does not start, or ended with an error.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// `init` was never here.
+    #[error("there is no org in {0}")]
+    NotInitialised(String),
+    /// A file cannot be used.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// The store does not open.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The store is not this node's, or cannot be read.
+    #[error("the store cannot be used")]
+    Replica(#[from] Refusal),
+    /// The network does not start.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The API cannot be served there.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The API failed.
+    #[error("the API failed")]
+    Serve(#[from] io::Error),
+    /// An address to listen on cannot be read.
+    #[error("`{0}` is not an address to listen on, such as /ip4/0.0.0.0/tcp/7730")]
+    Listen(String),
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] EngineFault),
+    /// The store cannot be dumped.
+    #[error(transparent)]
+    Dump(#[from] DumpError),
+}
+
+/// Makes an org and its first node in an empty directory.
+pub fn init(directory: &Directory, name: &str) -> Result<Initialised, InitError> {
+    let name = name.trim();
+    if name.is_empty() {
+        return Err(InitError::Name);
+    }
+    if directory.is_initialised() {
+        return Err(InitError::Taken(directory.path().display().to_string()));
+    }
+    directory.create()?;
+    let keys = OrgKeys {
+        root: SigningKey::from_bytes(&random()),
+        successor: SigningKey::from_bytes(&random()),
+    };
+    let node = SigningKey::from_bytes(&random());
+    let party = keys.party(name);
+    let now = now();
+    let at = Hlc::default().tick(now);
+    let certificate = keys.certify(&party, node.public(), Some(1), at, now + CERTIFICATE_MS);
+    let both = [keys.root.to_bytes(), keys.successor.to_bytes()].concat();
+    directory.write_secret(&directory.org_key(), &both)?;
+    directory.write_secret(&directory.certificate(), certificate.bytes())?;
+    directory.token_or_new()?;
+    // Last: its presence is what makes the directory count as initialised.
+    directory.write_secret(&directory.node_key(), &node.to_bytes())?;
+    Ok(Initialised {
+        org: party.org.to_string(),
+        node: shown::node_id(&node.public()),
+        data: directory.path().display().to_string(),
+    })
+}
+
+fn identity(directory: &Directory) -> Result<Identity, StartError> {
+    let damaged = |path: std::path::PathBuf| DirectoryError::Damaged { path };
+    let seed = directory.read(&directory.node_key())?;
+    let seed = seed.try_into().map_err(|_| damaged(directory.node_key()))?;
+    let node = SigningKey::from_bytes(&seed);
+    let bytes = directory.read(&directory.certificate())?;
+    let certificate = Statement::open(&bytes).map_err(|_| damaged(directory.certificate()))?;
+    let Body::Certificate { party, node: certified, .. } = certificate.body() else {
+        return Err(damaged(directory.certificate()).into());
+    };
+    if *certified != node.public() {
+        return Err(damaged(directory.certificate()).into());
+    }
+    Ok(Identity { party: party.clone(), node, certificate })
+}
+
+/// A node that runs.
+pub struct Node {
+    ready: Ready,
+    directory: Directory,
+    engine: EngineThread,
+    network: NetworkHandle,
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<io::Result<()>>,
+}
+
+impl Node {
+    /// Starts the node of a data directory; returns when it takes requests.
+    pub async fn start(directory: Directory, config: &Config) -> Result<Self, StartError> {
+        if !directory.is_initialised() {
+            return Err(StartError::NotInitialised(directory.path().display().to_string()));
+        }
+        let (engine, thread, network, org) = start_engine(&directory, config).await?;
+        let listen = engine.listen();
+        let token = Token::new(directory.token_or_new()?);
+        let listener = access::bind(config.http.value, config.behind_proxy.value).await?;
+        let address = listener.local_addr()?;
+        let http = format!("http://{address}");
+        let running = Running { http: http.clone(), org: org.clone(), pid: std::process::id() };
+        let behind_proxy = config.behind_proxy.value;
+        let settings = HttpSettings { token, address, behind_proxy };
+        let (stop, stopped) = oneshot::channel();
+        let served = serve(listener, engine, settings, stopped);
+        directory.set_running(&running)?;
+        let ready = Ready { ready: true, org, http, listen };
+        Ok(Self { ready, directory, engine: thread, network, stop, served })
+    }
+
+    /// What the node says when it is ready.
+    pub fn ready(&self) -> &Ready {
+        &self.ready
+    }
+
+    /// Waits until the node fails by itself.
+    pub async fn failed(&mut self) -> Result<(), StartError> {
+        Ok(self.engine.failed().await?)
+    }
+
+    /// Ends the node: requests under way are finished, what is acknowledged is on disk.
+    pub async fn shutdown(self) -> Result<(), StartError> {
+        let _ = self.stop.send(());
+        match tokio::time::timeout(SHUTDOWN_MAX, self.served).await {
+            Ok(Ok(result)) => result?,
+            Ok(Err(_)) | Err(_) => tracing::warn!("the API did not end in time"),
+        }
+        self.engine.stop().await?;
+        self.network.shutdown().await;
+        self.directory.clear_running()?;
+        Ok(())
+    }
+}
+
+/// Opens the store, starts the network and the engine between them.
+pub(crate) async fn start_engine(
+    directory: &Directory,
+    config: &Config,
+) -> Result<(EngineHandle, EngineThread, NetworkHandle, String), StartError> {
+    let identity = identity(directory)?;
+    let org = identity.party.org.to_string();
+    let store = store::open(&directory.store(), Engine::default())?;
+    let reader = store.reader();
+    let settings = Settings { consent_required: config.consent_required.value };
+    let secret = identity.node.to_bytes();
+    let mut replica = Replica::open(identity, settings, Box::new(store), now(), random())?;
+    let (events, mut heard) = mpsc::channel(EVENTS_CAPACITY);
+    let wanted = addresses(&config.listen.value)?;
+    let count = wanted.len();
+    let limits = Limits::default();
+    let network = Network::start(NetworkConfig { listen: wanted, secret, limits }, events)?;
+    let listen = listening(&mut heard, count).await;
+    replica.begin(now(), random());
+    replica.set_addresses(reachable(&listen))?;
+    let (engine, thread) = engine::start(replica, network.clone(), heard, reader, listen)?;
+    Ok((engine, thread, network, org))
+}
+
+fn serve(
+    listener: tokio::net::TcpListener,
+    engine: EngineHandle,
+    settings: HttpSettings,
+    stopped: oneshot::Receiver<()>,
+) -> JoinHandle<io::Result<()>> {
+    let app = App { engine, settings: settings.into() };
+    tokio::spawn(http::serve(listener, app, async {
+        let _ = stopped.await;
+    }))
+}
+
+/// Writes everything the store of a node that does not run holds, one JSON line each.
+pub fn dump(directory: &Directory, mut out: &mut dyn Write) -> Result<(), StartError> {
+    if !directory.is_initialised() {
+        return Err(StartError::NotInitialised(directory.path().display().to_string()));
+    }
+    // A node that never ran has no store yet.
+    if directory.store().exists() {
+        let reader = store::inspect(&directory.store(), Engine::default())?;
+        store::dump(&reader, &mut out)?;
+    }
+    Ok(())
+}
+
+fn addresses(texts: &[String]) -> Result<Vec<Multiaddr>, StartError> {
+    let parse = |text: &String| text.parse().map_err(|_| StartError::Listen(text.clone()));
+    texts.iter().map(parse).collect()
+}
+
+/// The addresses the network reports, until every listener has come up.
+async fn listening(events: &mut mpsc::Receiver<NetworkEvent>, count: usize) -> Vec<String> {
+    let mut listen = Vec::new();
+    let deadline = tokio::time::Instant::now() + LISTEN_MAX;
+    while listen.len() < count {
+        match tokio::time::timeout_at(deadline, events.recv()).await {
+            Ok(Some(NetworkEvent::Listening(address))) => listen.push(address.to_string()),
+            Ok(Some(_)) => {}
+            Ok(None) | Err(_) => break,
+        }
+    }
+    listen
+}
+
+/// What partners are told: loopback addresses only if the node listens nowhere else.
+fn reachable(listen: &[String]) -> Vec<String> {
+    let is_loopback =
+        |address: &&String| address.starts_with("/ip4/127.") || address.starts_with("/ip6/::1/");
+    let outside: Vec<String> = listen.iter().filter(|a| !is_loopback(a)).cloned().collect();
+    if outside.is_empty() { listen.to_vec() } else { outside }
+}

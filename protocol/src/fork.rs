@@ -1,0 +1,163 @@
+//! Forks: two headers that one node signed for one place in its log. Whoever holds both has the
+//! proof; it stops the log just below, until the publisher's cut names the head that counts.
+
+use minicbor::{Decode, Encode};
+
+use crate::bundle::{Header, Verified, signed_by_its_node};
+use crate::codec;
+use crate::id::LogId;
+use crate::keys;
+use crate::message::Frame;
+use crate::refusal::Refusal;
+use crate::replica::{Conn, Replica};
+use crate::sign::Signature;
+use crate::store::for_each;
+
+/// Two validly signed headers at one `(log, seq)`; the one with the smaller id first.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct ForkProof {
+    /// One header.
+    #[n(0)]
+    pub first: Header,
+    /// Its signature.
+    #[n(1)]
+    pub first_signature: Signature,
+    /// The other.
+    #[n(2)]
+    pub second: Header,
+    /// Its signature.
+    #[n(3)]
+    pub second_signature: Signature,
+}
+
+impl ForkProof {
+    /// A proof from two bundles of one place; none if they are the same or of different places.
+    pub fn of(one: &Verified, other: &Verified) -> Option<Self> {
+        let (first, second) = if one.id() < other.id() { (one, other) } else { (other, one) };
+        let proof = Self {
+            first: first.header().clone(),
+            first_signature: first.bundle().signature,
+            second: second.header().clone(),
+            second_signature: second.bundle().signature,
+        };
+        proof.shows_a_fork().then_some(proof)
+    }
+
+    fn shows_a_fork(&self) -> bool {
+        self.first.log() == self.second.log()
+            && self.first.seq == self.second.seq
+            && self.first.id() < self.second.id()
+    }
+
+    /// Whether it proves what it says.
+    pub fn holds(&self) -> bool {
+        self.shows_a_fork()
+            && signed_by_its_node(&self.first, &self.first_signature)
+            && signed_by_its_node(&self.second, &self.second_signature)
+    }
+
+    /// The log that was forked.
+    pub fn log(&self) -> LogId {
+        self.first.log()
+    }
+}
+
+impl Replica {
+    pub(crate) fn load_forks(&mut self) -> Result<(), Refusal> {
+        let mut forks = std::collections::BTreeMap::new();
+        for_each(&self.store, keys::FORKS, |_, bytes| {
+            let proof: ForkProof = codec::own(bytes)?;
+            forks.insert(proof.log(), proof);
+            Ok::<_, Refusal>(())
+        })?;
+        self.forks = forks;
+        Ok(())
+    }
+
+    /// Up to where a log counts as far as forks go: just below the lowest that is known.
+    pub(crate) fn unforked(&self, log: &LogId) -> u64 {
+        self.forks.get(log).map_or(u64::MAX, |proof| proof.first.seq)
+    }
+
+    /// Takes a proof: the log ends just below the fork, here and wherever the proof gets.
+    pub(crate) fn prove_fork(&mut self, proof: ForkProof) -> Result<(), Refusal> {
+        let log = proof.log();
+        if proof.first.seq >= self.unforked(&log) {
+            return Ok(());
+        }
+        let (compartment, seq) = (proof.first.compartment, proof.first.seq);
+        self.put(&keys::fork(&log), codec::to_bytes(&proof))?;
+        self.forks.insert(log, proof.clone());
+        self.cut_back(&log, seq)?;
+        self.dirty.recount.insert(compartment);
+        self.dirty.logs.insert((compartment, log));
+        let conns: Vec<Conn> =
+            self.sessions.iter().filter(|(_, s)| s.is_open()).map(|(conn, _)| *conn).collect();
+        for conn in conns {
+            self.tell_fork(conn, &proof);
+        }
+        Ok(())
+    }
+
+    /// Forgets the bundles of a log from `height` on.
+    fn cut_back(&mut self, log: &LogId, height: u64) -> Result<(), Refusal> {
+        let Some(mut state) = self.logs.get(log).cloned() else { return Ok(()) };
+        if state.height <= height {
+            return Ok(());
+        }
+        for seq in height..state.height {
+            self.remove(&keys::bundle(log, seq))?;
+        }
+        state.height = height;
+        state.head = match height.checked_sub(1) {
+            Some(last) => crate::statement::Nonce32(self.bundle(log, last)?.header.id().0),
+            None => crate::statement::Nonce32([0; 32]),
+        };
+        self.put(&keys::log(log), codec::to_bytes(&state))?;
+        self.logs.insert(*log, state);
+        Ok(())
+    }
+
+    fn tell_fork(&mut self, conn: Conn, proof: &ForkProof) {
+        let Some(org) = self.sessions.get(&conn).and_then(|s| s.org) else { return };
+        if self.access().may_read(&org, &proof.first.compartment) {
+            self.send(conn, &Frame::Fork { proof: Box::new(proof.clone()) });
+        }
+    }
+
+    /// Tells a peer, once a session, of every fork in what it may read.
+    pub(crate) fn tell_forks(&mut self, conn: Conn) {
+        for proof in self.forks.values().cloned().collect::<Vec<_>>() {
+            self.tell_fork(conn, &proof);
+        }
+    }
+
+    pub(crate) fn on_fork(&mut self, conn: Conn, proof: ForkProof) -> Result<(), Refusal> {
+        if !proof.holds() {
+            self.refuse(conn, "fork_unproven");
+            return Ok(());
+        }
+        if self.dossiers.get(&proof.first.compartment).is_none() {
+            return Ok(());
+        }
+        self.prove_fork(proof)
+    }
+
+    /// A bundle came for a place that is taken: the same again, or the proof of a fork.
+    pub(crate) fn compare(&mut self, verified: &Verified) -> Result<(), Refusal> {
+        let Some(bytes) = crate::store::Store::get(
+            &self.store,
+            &keys::bundle(&verified.log(), verified.header().seq),
+        )?
+        else {
+            return Ok(());
+        };
+        let Ok(held) = Verified::open(&bytes) else {
+            return Err(Refusal::Damaged("a bundle cannot be read back"));
+        };
+        match ForkProof::of(&held, verified) {
+            Some(proof) => self.prove_fork(proof),
+            None => Ok(()),
+        }
+    }
+}

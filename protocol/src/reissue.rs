@@ -1,0 +1,124 @@
+//! Late edits: what this node wrote into a compartment that was retired without it is written anew
+//! where the record is now, or kept as rejected. It is never lost in silence.
+
+use std::collections::BTreeMap;
+
+use minicbor::{Decode, Encode};
+
+use crate::codec;
+use crate::facet::{ChangeRef, Edit};
+use crate::id::{CompartmentId, LogId, OrgId, RecordId, ShareId};
+use crate::ingest::FacetRow;
+use crate::keys::{self, FacetKey};
+use crate::refusal::{Refusal, RefusalClass};
+use crate::replica::Replica;
+use crate::store::for_each;
+use crate::time::Hlc;
+use crate::value::Value;
+use crate::vocabulary::Kind;
+
+/// An edit of this org's that the publisher did not take.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Rejected {
+    /// The share.
+    #[n(0)]
+    pub share: ShareId,
+    /// Whose record it is.
+    #[n(1)]
+    pub section: OrgId,
+    /// The kind of record.
+    #[n(2)]
+    pub kind: Kind,
+    /// The record's id in the share.
+    #[n(3)]
+    pub record: RecordId,
+    /// The field.
+    #[n(4)]
+    pub field: String,
+    /// What it should have become; none if it was cleared.
+    #[n(5)]
+    pub value: Option<Value>,
+    /// When it was rejected.
+    #[n(6)]
+    pub at: Hlc,
+}
+
+/// What late edits wanted, by record and field.
+type Wishes = BTreeMap<RecordId, BTreeMap<String, Option<Value>>>;
+
+impl Replica {
+    /// Writes anew what this node wrote into a partner's compartment above its cut.
+    pub(crate) fn reissue(&mut self, compartment: &CompartmentId) -> Result<(), Refusal> {
+        let Some((opening, _)) = self.dossiers.get(compartment) else { return Ok(()) };
+        let (Some(share), section, kind) = (opening.share, opening.section, opening.kind) else {
+            return Ok(());
+        };
+        if section == self.me.party.org {
+            return Ok(());
+        }
+        for (record, fields) in self.late_wishes(compartment)? {
+            for (field, value) in fields {
+                let edit = match &value {
+                    Some(value) => Edit::Put(field.clone(), value.clone()),
+                    None => Edit::Clear(field.clone()),
+                };
+                match self.edit_received(kind, &share, &section, &record, vec![edit]) {
+                    Ok(()) => {}
+                    Err(error) if error.class() == RefusalClass::Fault => return Err(error),
+                    Err(_) => {
+                        let at = self.tick();
+                        let late = Rejected { share, section, kind, record, field, value, at };
+                        let key = keys::rejected(&late.record, &late.field);
+                        self.put(&key, codec::to_bytes(&late))?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The fields that this node's bundles above the cut touched, with the values it saw then.
+    fn late_wishes(&self, compartment: &CompartmentId) -> Result<Wishes, Refusal> {
+        let mut wishes = Wishes::new();
+        let Some((opening, _)) = self.dossiers.get(compartment) else { return Ok(wishes) };
+        let own: Vec<(LogId, u64, u64)> = self
+            .logs
+            .iter()
+            .filter(|(_, log)| log.compartment == *compartment && log.node == self.node_key())
+            .map(|(id, log)| (*id, self.counted_height(id, log), log.height))
+            .collect();
+        for (log, counted, height) in own {
+            for seq in counted..height {
+                for (index, leaf) in self.bundle(&log, seq)?.leaves.iter().enumerate() {
+                    let (record, turn) = leaf.place();
+                    let key = FacetKey {
+                        kind: opening.kind,
+                        share: opening.share.unwrap_or(keys::NO_SHARE),
+                        section: opening.section,
+                        record,
+                        turn,
+                        compartment: *compartment,
+                    };
+                    let Some(row) = self.read::<FacetRow>(&key.bytes())? else { continue };
+                    let document = self.whole_facet(opening, &row.leaves)?;
+                    let of = ChangeRef { log, position: (seq, index as u16) };
+                    for field in document.touched(of) {
+                        let value = document.get(&field);
+                        wishes.entry(record).or_default().insert(field, value);
+                    }
+                }
+            }
+        }
+        Ok(wishes)
+    }
+
+    /// Edits of this org's that publishers did not take.
+    pub fn rejected(&self) -> Result<Vec<Rejected>, Refusal> {
+        let mut all = Vec::new();
+        for_each(&self.store, keys::REJECTED, |_, bytes| {
+            all.push(codec::own(bytes)?);
+            Ok::<_, Refusal>(())
+        })?;
+        Ok(all)
+    }
+}

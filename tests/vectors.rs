@@ -1,0 +1,694 @@
+//! Conformance vectors: what every implementation must compute, byte by byte, as JSON files.
+//! Compares them with what this one computes; `UPDATE=1` writes them anew. Decides nothing.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test reads and writes the files it compares; the protocol itself has none"
+)]
+
+use std::path::PathBuf;
+
+use serde_json::{Value as Json, json};
+
+use crate::bundle::{Header, Leaf, Verified};
+use crate::codec;
+use crate::facet::{self, Schema};
+use crate::fork::ForkProof;
+use crate::grant::Grants;
+use crate::id::{
+    CompartmentId, GrantId, LogId, Nonce, OrgId, PublicKey, RecordId, ShareId, StatementId,
+};
+use crate::identity::{OrgKeys, commitment};
+use crate::message::{Approach, Blob, Frame, Height, ShareDigest};
+use crate::replica::{Effect, Identity, Replica, Settings};
+use crate::sharing::NewGrant;
+use crate::sign::SigningKey;
+use crate::statement::{
+    Body, Cause, FieldSpec, Mark, Nonce32, Party, RecordTurn, Scope, Statement,
+};
+use crate::store::MemoryStore;
+use crate::time::Hlc;
+use crate::value::{Fields, Shape, Value};
+use crate::vocabulary::Kind;
+
+const NOW: u64 = 1_800_000_000_000;
+const YEAR_MS: u64 = 365 * 24 * 3600 * 1000;
+
+fn key(n: u8) -> SigningKey {
+    SigningKey::from_bytes(&[n; 32])
+}
+
+fn keys(n: u8) -> OrgKeys {
+    OrgKeys { root: key(n), successor: key(n + 1) }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    data_encoding::HEXLOWER.encode(bytes)
+}
+
+fn at(step: u64) -> Hlc {
+    Hlc((NOW << 16) + step)
+}
+
+/// Compares a file with what was computed now, or writes it.
+fn check(name: &str, computed: &Json) {
+    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors")).join(name);
+    let mut text = serde_json::to_string_pretty(computed).unwrap();
+    text.push('\n');
+    if std::env::var("UPDATE").is_ok() {
+        std::fs::write(&path, text).unwrap();
+        return;
+    }
+    let found = std::fs::read(&path).unwrap_or_default();
+    assert!(
+        found == text.as_bytes(),
+        "tests/vectors/{name} is not what is computed now; if the protocol was meant to change, \
+         write it anew with UPDATE=1"
+    );
+}
+
+fn text_of(id: &impl std::fmt::Display, bytes: &[u8]) -> Json {
+    json!({ "bytes": hex(bytes), "text": id.to_string() })
+}
+
+#[test]
+fn ids_and_their_texts_are_as_written() {
+    let party = keys(1).party("Acme Motors");
+    let node = key(9).public();
+    let compartment = CompartmentId([5; 32]);
+    let epoch = Nonce([6; 16]);
+    let record = RecordId([8; 16]);
+    let records: Vec<Json> = Kind::ALL
+        .iter()
+        .map(|kind| json!({ "kind": *kind as u8, "name": kind.name(), "text": kind.id_text(&record) }))
+        .collect();
+    let books: Vec<Json> = Kind::ALL
+        .iter()
+        .map(|kind| {
+            let id = CompartmentId::of_book(&party.org, *kind as u8);
+            json!({ "kind": *kind as u8, "compartment": hex(&id.0) })
+        })
+        .collect();
+    let log = LogId::of(&node, &compartment, &epoch);
+    check(
+        "ids.json",
+        &json!({
+            "root_seed": hex(&[1; 32]),
+            "successor_seed": hex(&[2; 32]),
+            "root": hex(&party.root.0),
+            "successor_commitment": hex(&party.successor.0),
+            "org": text_of(&party.org, &party.org.0),
+            "share": text_of(&ShareId([3; 32]), &[3; 32]),
+            "grant": text_of(&GrantId([4; 32]), &[4; 32]),
+            "record": { "bytes": hex(&record.0), "texts": records },
+            "books": books,
+            "log": {
+                "node": hex(&node.0),
+                "compartment": hex(&compartment.0),
+                "epoch": hex(&epoch.0),
+                "id": hex(&log.0),
+            },
+        }),
+    );
+}
+
+fn specs() -> Vec<FieldSpec> {
+    let spec = |name: &str, shape| FieldSpec { name: name.into(), shape };
+    vec![
+        spec("active", Shape::Bool),
+        spec("brief", Shape::Text),
+        spec("capacity", Shape::Int),
+        spec("phones", Shape::Json),
+        spec("points", Shape::Counter),
+        spec("starts_at", Shape::Instant),
+        spec("tags", Shape::Set),
+        spec("title", Shape::Str),
+    ]
+}
+
+/// One body of every kind, in the order of their indices.
+fn bodies(party: &Party) -> Vec<(&'static str, Body)> {
+    let (compartment, grant) = (CompartmentId([20; 32]), GrantId([21; 32]));
+    let mark = |n: u8| Mark { log: LogId([n; 32]), height: 300, head: Nonce32([n + 1; 32]) };
+    let turn = |n: u8, turn| RecordTurn { record: RecordId([n; 16]), turn };
+    let fields = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let grant_of = |scope, parent, expires_at| Body::Grant {
+        share: ShareId([22; 32]),
+        section: OrgId([23; 32]),
+        to: keys(30).party("Bright Agency"),
+        scope,
+        parent,
+        depth: 1,
+        expires_at,
+        nonce: Nonce([24; 16]),
+    };
+    let event = Scope::Fields {
+        kind: Kind::Event,
+        fields: fields(&["starts_at", "title"]),
+        edit: true,
+        keep: false,
+    };
+    let add = Scope::Contribute { kinds: vec![Kind::Customer, Kind::Participation] };
+    let cut = |cause, logs| Body::Cut { compartment, cause, logs, number: 3 };
+    let erase = |only_for, number| Body::Erase {
+        compartment,
+        records: vec![turn(1, 1), turn(2, 70_000)],
+        only_for,
+        number,
+    };
+    let certificate = |term| Body::Certificate {
+        party: party.clone(),
+        node: key(9).public(),
+        term,
+        expires_at: NOW + YEAR_MS,
+    };
+    let share = |ends_at, retention_days| Body::OpenShare {
+        name: "Spring launch 春季发布会".into(),
+        purpose: "Spring launch".into(),
+        ends_at,
+        retention_days,
+        nonce: Nonce([25; 16]),
+    };
+    vec![
+        (
+            "profile",
+            Body::Profile {
+                party: party.clone(),
+                addresses: vec!["/ip4/192.0.2.1/tcp/7730".into()],
+                languages: vec!["zh-CN".into(), "en".into()],
+            },
+        ),
+        ("certificate", certificate(Some(1))),
+        ("certificate, no steward", certificate(None)),
+        ("end of a node", Body::EndNode { node: key(9).public() }),
+        ("share", share(Some(NOW + YEAR_MS), Some(30))),
+        ("share, no end", share(None, None)),
+        (
+            "compartment",
+            Body::OpenCompartment {
+                share: ShareId([22; 32]),
+                kind: Kind::Event,
+                fields: specs(),
+                nonce: Nonce([26; 16]),
+                genesis: Schema::new(&specs()).genesis(),
+            },
+        ),
+        (
+            "admission",
+            Body::Admit { compartment, grant, replaces: vec![], from: vec![], number: 1 },
+        ),
+        (
+            "admission after a roll",
+            Body::Admit {
+                compartment,
+                grant,
+                replaces: vec![CompartmentId([27; 32])],
+                from: vec![mark(40)],
+                number: 2,
+            },
+        ),
+        ("retirement", Body::Retire { compartment, number: 2 }),
+        ("grant of fields", grant_of(event, None, Some(NOW + 1000))),
+        ("grant to contribute", grant_of(add, Some(GrantId([28; 32])), None)),
+        ("revocation", Body::Revoke { grant, reason: 3 }),
+        (
+            "cut after a revocation",
+            cut(Cause::Revoke(StatementId([29; 32])), vec![mark(40), mark(50)]),
+        ),
+        ("cut after a retirement", cut(Cause::Retire(StatementId([29; 32])), vec![])),
+        ("cut after the end of a node", cut(Cause::EndNode(StatementId([29; 32])), vec![])),
+        ("cut after a fork", cut(Cause::Fork(Nonce32([29; 32])), vec![mark(40)])),
+        ("erasure", erase(None, 4)),
+        ("erasure for one audience", erase(Some(grant), 0)),
+        ("receipt", Body::Receipt { of: StatementId([29; 32]), done_at: NOW }),
+    ]
+}
+
+fn described(name: &str, statement: &Statement) -> Json {
+    let envelope = statement.bytes();
+    assert_eq!(&Statement::open(envelope).unwrap(), statement);
+    json!({
+        "name": name,
+        "bytes": hex(envelope),
+        "id": statement.id().to_string(),
+        "author": hex(&statement.author().0),
+        "key": hex(&statement.key().0),
+        "millis": statement.at().millis(),
+        "counter": statement.at().0 & 0xffff,
+    })
+}
+
+#[test]
+fn a_statement_of_every_kind_is_as_written() {
+    let org = keys(1);
+    let party = org.party("Acme Motors");
+    let mut all = Vec::new();
+    for (step, (name, body)) in bodies(&party).into_iter().enumerate() {
+        let by_root = matches!(body, Body::Certificate { .. } | Body::EndNode { .. });
+        let signer = if by_root { key(1) } else { key(9) };
+        all.push(described(name, &Statement::sign(party.org, &signer, at(step as u64), body)));
+    }
+    all.push(described("rotation", &org.rotate(&party, &key(3).public(), at(99))));
+    check(
+        "statements.json",
+        &json!({
+            "org": hex(&party.org.0),
+            "node_seed": hex(&[9; 32]),
+            "rotated_to": hex(&key(2).public().0),
+            "next_commitment": hex(&commitment(&key(3).public()).0),
+            "statements": all,
+        }),
+    );
+}
+
+struct Link {
+    from: u8,
+    to: u8,
+    section: u8,
+    fields: &'static [&'static str],
+    edit: bool,
+    depth: u8,
+    expires_at: Option<u64>,
+}
+
+fn chain(links: &[Link]) -> Json {
+    let orgs = |n: u8| keys(n).party("");
+    let opener = orgs(1).org;
+    let share = Statement::sign(
+        opener,
+        &key(101),
+        at(0),
+        Body::OpenShare {
+            name: "Spring".into(),
+            purpose: "Spring".into(),
+            ends_at: None,
+            retention_days: None,
+            nonce: Nonce([1; 16]),
+        },
+    );
+    let mut grants = Grants::default();
+    grants.insert(&share);
+    let mut parent = None;
+    let mut bytes = Vec::new();
+    for (step, link) in links.iter().enumerate() {
+        let body = Body::Grant {
+            share: share.id().into(),
+            section: orgs(link.section).org,
+            to: orgs(link.to),
+            scope: Scope::Fields {
+                kind: Kind::Event,
+                fields: link.fields.iter().map(|f| (*f).to_owned()).collect(),
+                edit: link.edit,
+                keep: false,
+            },
+            parent,
+            depth: link.depth,
+            expires_at: link.expires_at,
+            nonce: Nonce([step as u8; 16]),
+        };
+        let author = orgs(link.from).org;
+        let said = Statement::sign(author, &key(100 + link.from), at(1 + step as u64), body);
+        grants.insert(&said);
+        parent = Some(GrantId::from(said.id()));
+        bytes.push(json!(hex(said.bytes())));
+    }
+    let verdict = match grants.chain(&parent.unwrap()) {
+        Ok(_) => "ok",
+        Err(error) => error.code(),
+    };
+    json!({ "share": hex(share.bytes()), "grants": bytes, "verdict": verdict })
+}
+
+#[test]
+fn grant_chains_are_judged_as_written() {
+    const ALL: &[&str] = &["starts_at", "title", "venue"];
+    const TWO: &[&str] = &["starts_at", "title"];
+    const ONE: &[&str] = &["title"];
+    let link = |from, to, fields, depth| Link {
+        from,
+        to,
+        section: 1,
+        fields,
+        edit: false,
+        depth,
+        expires_at: None,
+    };
+    let good = || [link(1, 11, ALL, 2), link(11, 21, TWO, 1), link(21, 31, ONE, 0)];
+    let mut cases = vec![("three links", chain(&good()))];
+    let mut vary = |name: &'static str, expected: &str, change: &dyn Fn(&mut [Link; 3])| {
+        let mut links = good();
+        change(&mut links);
+        let case = chain(&links);
+        assert_eq!(case["verdict"], expected, "{name}");
+        cases.push((name, case));
+    };
+    vary("a field more in the third link", "wider_fields", &|l| l[2].fields = ALL);
+    vary("an edit right more in the second link", "wider_edit", &|l| l[1].edit = true);
+    vary("a depth that does not count down", "wider_depth", &|l| l[1].depth = 2);
+    vary("passed on from depth 0", "not_passable", &|l| l[1].depth = 0);
+    vary("signed by another than the holder", "issuer", &|l| l[2].from = 41);
+    vary("begun by another than the publisher", "not_publisher", &|l| {
+        l[0].from = 41;
+        l[1].from = 11;
+    });
+    vary("another section below", "chain_section", &|l| l[1].section = 51);
+    vary("back to the publisher", "to_publisher", &|l| l[2].to = 1);
+    vary("an end later than above", "later_expiry", &|l| {
+        l[0].expires_at = Some(NOW);
+        l[2].expires_at = Some(NOW + 1);
+    });
+    let cases: Vec<Json> = cases
+        .into_iter()
+        .map(|(name, mut case)| {
+            case["name"] = name.into();
+            case
+        })
+        .collect();
+    assert_eq!(cases[0]["verdict"], "ok");
+    check("grants.json", &json!({ "chains": cases }));
+}
+
+#[test]
+fn a_bundle_keeps_its_id_when_a_leaf_is_redacted() {
+    let full = |n: u8, len: usize| Leaf::Full {
+        record: RecordId([n; 16]),
+        turn: u32::from(n),
+        salt: Nonce([n + 100; 16]),
+        change: vec![n; len],
+    };
+    let header = |seq, prev, grant| Header {
+        compartment: CompartmentId([20; 32]),
+        author: OrgId([23; 32]),
+        node: key(9).public(),
+        epoch: Nonce([6; 16]),
+        seq,
+        prev,
+        grant,
+        dossier_number: 7,
+        at: at(0),
+        leaf_count: 0,
+        root: Nonce32([0; 32]),
+    };
+    let none = Nonce32([0; 32]);
+    let first = Verified::write(header(0, none, None), vec![full(1, 3), full(2, 300)], &key(9));
+    let after = Nonce32(first.id().0);
+    let second =
+        Verified::write(header(1, after, Some(GrantId([4; 32]))), vec![full(3, 0)], &key(9));
+    let mut redacted = first.bundle().clone();
+    redacted.leaves[1] = redacted.leaves[1].redacted();
+    let described = |name: &str, bytes: Vec<u8>| {
+        let opened = Verified::open(&bytes).unwrap();
+        json!({
+            "name": name,
+            "bytes": hex(&bytes),
+            "id": hex(&opened.id().0),
+            "log": hex(&opened.log().0),
+            "root": hex(&opened.header().root.0),
+        })
+    };
+    let bundles = [
+        described("first of a log", codec::to_bytes(first.bundle())),
+        described("the same, second leaf redacted", codec::to_bytes(&redacted)),
+        described("next of the log", codec::to_bytes(second.bundle())),
+    ];
+    assert_eq!(bundles[0]["id"], bundles[1]["id"]);
+    check("bundles.json", &json!({ "bundles": bundles }));
+}
+
+fn sample() -> Fields {
+    let text = |text: &str| text.to_owned();
+    Fields::from([
+        (text("active"), Value::Bool(false)),
+        (text("brief"), Value::Text(text("Ab 春🎉b"))),
+        (text("capacity"), Value::Int(-129)),
+        (text("phones"), Value::Json(text(r#"["+8613900000001","+4930123456"]"#))),
+        (text("points"), Value::Counter(300)),
+        (text("starts_at"), Value::Instant(1_804_000_000_000)),
+        (text("tags"), Value::Set([text("b"), text("a"), text("空")].into())),
+        (text("title"), Value::Str(text("Spring launch"))),
+    ])
+}
+
+fn shown(fields: &Fields) -> Json {
+    let value = |value: &Value| match value {
+        Value::Bool(v) => json!({ "bool": v }),
+        Value::Int(v) => json!({ "int": v }),
+        Value::Instant(v) => json!({ "instant": v }),
+        Value::Str(v) => json!({ "str": v }),
+        Value::Json(v) => json!({ "json": v }),
+        Value::Text(v) => json!({ "text": v }),
+        Value::Set(v) => json!({ "set": v }),
+        Value::Counter(v) => json!({ "counter": v }),
+    };
+    fields
+        .iter()
+        .map(|(name, v)| (name.clone(), value(v)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+#[test]
+fn genesis_and_first_change_follow_from_fields_and_values_alone() {
+    let log = LogId::of(&key(9).public(), &CompartmentId([20; 32]), &Nonce([6; 16]));
+    let judge = |schema: &Schema, bytes: &[u8]| {
+        let (position, by_publisher) = ((0, 0), true);
+        let leaf = facet::Leaf { log, position, by_publisher, change: Some(bytes) };
+        facet::first_values(schema, &leaf).map_err(|inert| inert.code())
+    };
+    let case = |name: &str, specs: &[FieldSpec], fields: &Fields| {
+        let schema = Schema::new(specs);
+        let bytes = facet::first_change(&schema, &log, fields).unwrap();
+        assert_eq!(judge(&schema, &bytes).as_ref(), Ok(fields));
+        let shapes: Vec<Json> =
+            specs.iter().map(|s| json!({ "name": s.name, "shape": s.shape as u8 })).collect();
+        json!({
+            "name": name,
+            "fields": shapes,
+            "genesis": hex(&schema.genesis().0),
+            "values": shown(fields),
+            "first_change": hex(&bytes),
+        })
+    };
+    let scalars: Vec<FieldSpec> = specs().into_iter().filter(|s| s.name == "title").collect();
+    let title: Fields = sample().into_iter().filter(|(name, _)| name == "title").collect();
+    let cases = [
+        case("every shape", &specs(), &sample()),
+        case("granted, nothing entered", &specs(), &Fields::new()),
+        case("no containers", &scalars, &title),
+        case("no containers, nothing entered", &scalars, &Fields::new()),
+    ];
+    let schema = Schema::new(&specs());
+    let good = facet::first_change(&schema, &log, &sample()).unwrap();
+    let foreign = LogId::of(&key(8).public(), &CompartmentId([20; 32]), &Nonce([6; 16]));
+    let mut refused = Vec::new();
+    let mut refuse = |code: &str, bytes: Vec<u8>| {
+        assert_eq!(judge(&schema, &bytes), Err(code));
+        refused.push(json!({ "code": code, "bytes": hex(&bytes) }));
+    };
+    let flipped = |at: usize, bits: u8| {
+        let mut bytes = good.clone();
+        bytes[at] ^= bits;
+        bytes
+    };
+    refuse("magic", flipped(0, 1));
+    refuse("checksum", flipped(4, 1));
+    refuse("chunk-type", flipped(8, 3));
+    refuse("length", [good.clone(), vec![0]].concat());
+    refuse("foreign-actor", facet::first_change(&schema, &foreign, &sample()).unwrap());
+    check("facets.json", &json!({ "log": hex(&log.0), "cases": cases, "refused": refused }));
+}
+
+/// Two bundles that one node signed for the first place of one log.
+fn fork() -> ForkProof {
+    let one = |n: u8| {
+        let header = Header {
+            compartment: CompartmentId([20; 32]),
+            author: OrgId([23; 32]),
+            node: key(9).public(),
+            epoch: Nonce([6; 16]),
+            seq: 0,
+            prev: Nonce32([0; 32]),
+            grant: None,
+            dossier_number: 0,
+            at: at(0),
+            leaf_count: 0,
+            root: Nonce32([0; 32]),
+        };
+        let (record, salt) = (RecordId([n; 16]), Nonce([n; 16]));
+        Verified::write(
+            header,
+            vec![Leaf::Full { record, turn: 1, salt, change: vec![n] }],
+            &key(9),
+        )
+    };
+    let proof = ForkProof::of(&one(1), &one(2)).unwrap();
+    assert!(proof.holds());
+    proof
+}
+
+#[test]
+fn every_frame_is_encoded_as_written() {
+    let blob = |n: u8| Blob(vec![n; 3]);
+    let nonce = Nonce32([1; 32]);
+    let (share, log) = (ShareId([3; 32]), LogId([4; 32]));
+    let height = |n: u8| Height {
+        compartment: CompartmentId([5; 32]),
+        log: LogId([n; 32]),
+        height: 300,
+        head: nonce,
+    };
+    let heights = [height(4), height(6)];
+    let digest = Replica::digest(&heights);
+    let gate = |approach| Frame::Gate { certificate: blob(1), rotations: vec![blob(2)], approach };
+    let invited = Approach::Invited {
+        invite: Nonce([7; 16]),
+        mac: nonce,
+        commitment: nonce,
+        profile: blob(8),
+    };
+    let frames = [
+        ("gate, known", gate(Approach::Known)),
+        ("gate, introduced", gate(Approach::Introduced { chain: vec![blob(9)] })),
+        ("gate, invited", gate(invited)),
+        ("welcome", Frame::Welcome { nonce, profile: blob(1) }),
+        ("reveal", Frame::Reveal { nonce }),
+        ("paired", Frame::Paired),
+        ("hello", Frame::Hello { version: 1, store: Nonce([7; 16]) }),
+        ("resume", Frame::Resume { cursor: 24 }),
+        ("statements", Frame::Statements { position: 23, statements: vec![blob(1), blob(2)] }),
+        ("statements stored", Frame::StatementsStored { position: 25 }),
+        ("digests", Frame::Digests { shares: vec![ShareDigest { share, digest }] }),
+        ("ask", Frame::Ask { shares: vec![share], settled: vec![] }),
+        ("heights", Frame::Heights { share, digest, logs: heights.to_vec() }),
+        ("want", Frame::Want { log, from: 256 }),
+        ("bundles", Frame::Bundles { bundles: vec![blob(1)] }),
+        ("stored", Frame::Stored { log, height: 300 }),
+        ("stop", Frame::Stop { log }),
+        ("refused", Frame::Refused { code: "gate_unknown".into() }),
+        ("fork", Frame::Fork { proof: Box::new(fork()) }),
+        ("gone", Frame::Gone { log }),
+    ];
+    let encoded: Vec<Json> = frames
+        .iter()
+        .map(|(name, frame)| json!({ "name": name, "bytes": hex(&codec::to_bytes(frame)) }))
+        .collect();
+    check("frames.json", &json!({ "frames": encoded, "digest": hex(&digest.0) }));
+}
+
+/// Two nodes and the line between them.
+struct Pair {
+    nodes: [Replica; 2],
+    step: u8,
+    frames: Vec<Json>,
+}
+
+impl Pair {
+    fn new(names: [&str; 2]) -> Self {
+        let mut seed = 1;
+        let nodes = names.map(|name| {
+            let (org, node) = (keys(seed), key(seed + 8));
+            let party = org.party(name);
+            let certificate = org.certify(&party, node.public(), Some(1), at(0), NOW + YEAR_MS);
+            let me = Identity { party, node, certificate };
+            let store = Box::new(MemoryStore::default());
+            let settings = Settings::default();
+            seed += 10;
+            Replica::open(me, settings, store, NOW, [seed; 32]).unwrap()
+        });
+        let mut pair = Self { nodes, step: 0, frames: Vec::new() };
+        for side in 0..2 {
+            pair.act(side, |r| r.set_addresses(vec![format!("/ip4/192.0.2.{side}/tcp/7730")]));
+        }
+        pair
+    }
+
+    /// Does something at one node and delivers frames until both are silent.
+    fn act<T>(
+        &mut self,
+        side: usize,
+        what: impl FnOnce(&mut Replica) -> Result<T, crate::refusal::Refusal>,
+    ) -> T {
+        let mut queue = std::collections::VecDeque::new();
+        let done = self.input(side, &mut queue, what);
+        while let Some((to, frame)) = queue.pop_front() {
+            self.frames.push(json!({ "to": to, "bytes": hex(&frame) }));
+            self.input(to, &mut queue, |r| r.frame(1, &frame));
+        }
+        done
+    }
+
+    fn input<T>(
+        &mut self,
+        side: usize,
+        queue: &mut std::collections::VecDeque<(usize, Vec<u8>)>,
+        what: impl FnOnce(&mut Replica) -> Result<T, crate::refusal::Refusal>,
+    ) -> T {
+        self.step += 1;
+        let node = &mut self.nodes[side];
+        node.begin(NOW + u64::from(self.step), [self.step; 32]);
+        let done = what(node).unwrap();
+        for effect in node.commit().unwrap() {
+            match effect {
+                Effect::Send { frame, .. } => queue.push_back((1 - side, frame)),
+                Effect::Close { code, .. } => panic!("closed: {code}"),
+                Effect::Admitted { .. }
+                | Effect::Dial { .. }
+                | Effect::Forget { .. }
+                | Effect::Paired { .. }
+                | Effect::Changed { .. } => {}
+            }
+        }
+        done
+    }
+
+    fn key(&self, side: usize) -> PublicKey {
+        self.nodes[side].node_key()
+    }
+}
+
+#[test]
+fn a_pairing_and_a_first_share_go_over_the_wire_as_written() {
+    let mut pair = Pair::new(["Acme Motors", "Bright Agency"]);
+    let line = pair.act(0, |r| r.invite(1000, false));
+    pair.act(1, |r| r.accept(&line));
+    let (inviter, newcomer) = (pair.key(0), pair.key(1));
+    pair.act(0, |r| r.opened(1, newcomer, false));
+    pair.act(1, |r| r.opened(1, inviter, true));
+    let (a, b) = (pair.nodes[0].me().org, pair.nodes[1].me().org);
+    let code = pair.nodes[0].partner(&b).unwrap().partner.code.unwrap();
+    assert_eq!(pair.nodes[1].partner(&a).unwrap().partner.code.as_ref(), Some(&code));
+    let paired = pair.frames.len();
+    let share = pair.act(0, |r| r.open_share("Spring launch", None, None));
+    let fields = ["starts_at", "title"].map(str::to_owned).to_vec();
+    pair.act(0, |r| {
+        r.grant(NewGrant {
+            share,
+            section: a,
+            to: b,
+            scope: Scope::Fields { kind: Kind::Event, fields, edit: false, keep: false },
+            selector: None,
+            depth: 0,
+            expires_at: None,
+        })
+    });
+    let event = Fields::from([
+        ("title".to_owned(), Value::Str("Launch".into())),
+        ("venue".to_owned(), Value::Str("not granted".into())),
+    ]);
+    let event = pair.act(0, |r| r.create(Kind::Event, event));
+    pair.act(0, |r| r.place(&share, Kind::Event, &[event]));
+    let seen = pair.nodes[1].list(&crate::view::ListQuery::of(Kind::Event)).unwrap().records;
+    assert_eq!(seen.len(), 1);
+    assert_eq!(seen[0].fields["title"], Some(Value::Str("Launch".into())));
+    assert!(seen[0].withheld.contains(&"venue".to_owned()));
+    check(
+        "transcript.json",
+        &json!({
+            "invite_line": line,
+            "orgs": [hex(&a.0), hex(&b.0)],
+            "nodes": [hex(&inviter.0), hex(&newcomer.0)],
+            "verification_code": code,
+            "frames_until_paired": paired,
+            "frames": pair.frames,
+        }),
+    );
+}
