@@ -20,8 +20,6 @@ pub(crate) enum Law {
     CutOnRevoke,
     /// Nothing is served under a grant that has ended.
     Serving,
-    /// Whoever is told a chain is told its revocations.
-    Revocations,
     /// Who has no right any more is not told who came later.
     LaterNames,
     /// A passed-on grant reaches no further than the one above.

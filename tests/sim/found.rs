@@ -135,7 +135,16 @@ pub fn a_log_is_asked_of_whoever_has_more_of_it() {
 
 #[test]
 pub fn who_lost_its_grant_does_not_learn_who_came_later() {
-    let (mut world, share, _) = begin();
+    const D: usize = 3;
+    let mut world = World::new(12, &["Acme", "Bright", "Cedar", "Dune"]);
+    for partner in [B, C, D] {
+        world.pair(A, partner);
+    }
+    let event = world.create(A, Kind::Event, &[("title", "FIRST")]);
+    let share = world.act(A, |r| r.open_share("launch", None, None)).unwrap();
+    world.place(A, share, Kind::Event, &[event]);
+    // While D reads, the compartment stays, and C is let in to the one that B knows.
+    world.grant(A, D, share, A, title(false), 0).unwrap();
     let grant = world.grant(A, B, share, A, title(false), 0).unwrap();
     world.settle();
     world.act(A, |r| r.revoke(&[grant], 1)).unwrap();

@@ -10,7 +10,7 @@ use super::random::{Sim, play, steps};
 /// Seeds within which a broken rule must be noticed.
 const SEEDS: u64 = 120;
 
-const LAWS: [Law; 24] = [
+const LAWS: [Law; 23] = [
     Law::Depth,
     Law::Fields,
     Law::Edit,
@@ -19,7 +19,6 @@ const LAWS: [Law; 24] = [
     Law::Cut,
     Law::CutOnRevoke,
     Law::Serving,
-    Law::Revocations,
     Law::LaterNames,
     Law::Reach,
     Law::Selector,
@@ -43,7 +42,6 @@ fn story(law: Law) -> Option<fn()> {
         Law::Cut | Law::CutOnRevoke => {
             found::an_editor_that_keeps_another_grant_goes_on_after_one_was_revoked
         }
-        Law::Revocations => found::a_relay_serves_no_editor_whose_grant_has_ended,
         Law::LaterNames => found::who_lost_its_grant_does_not_learn_who_came_later,
         Law::LateErased => found::an_edit_of_an_erased_record_leaves_no_trace,
         Law::Turn => found::a_record_that_is_placed_again_is_seen_again,
