@@ -107,9 +107,6 @@ impl Replica {
         }
         for link in chain {
             due.add(link.id.into());
-            if broken(Law::Revocations) {
-                continue;
-            }
             for (revocation, _) in self.grants.revocations(&link.id) {
                 due.add(revocation);
             }

@@ -10,7 +10,7 @@ use crate::message::{Blob, Frame, Height, ShareDigest};
 use crate::mutation::{Law, broken};
 use crate::refusal::Refusal;
 use crate::replica::{Conn, Replica};
-use crate::session::{Offer, Stage};
+use crate::session::{Offer, Session, Stage};
 use crate::statement::Nonce32;
 use crate::store::Store;
 
@@ -222,17 +222,30 @@ impl Replica {
         self.conclude(conn)
     }
 
-    /// Asks for offered logs that nobody else is sending.
+    /// Asks for offered logs that nobody else is sending. Who has less of a log than this peer is
+    /// not waited for: it may never get more.
     pub(crate) fn request(&mut self, conn: Conn) {
         let Some(session) = self.sessions.get(&conn) else { return };
         let mut wants = Vec::new();
-        for log in session.offers.keys() {
-            let asked = self.sessions.values().any(|other| other.wanted.contains(log));
-            if !asked && !session.stalled.contains_key(log) {
+        for (log, offer) in &session.offers {
+            let sends = |other: &&Session| {
+                let height = other.offers.get(log).map_or(0, |offer| offer.height.height);
+                other.wanted.contains(log) && height >= offer.height.height
+            };
+            if !self.sessions.values().any(|other| sends(&other))
+                && !session.stalled.contains_key(log)
+            {
                 wants.push((*log, self.logs.get(log).map_or(0, |state| state.height)));
             }
         }
         for (log, from) in wants {
+            let wanting = |(other, s): (&Conn, &Session)| s.wanted.contains(&log).then_some(*other);
+            for other in self.sessions.iter().filter_map(wanting).collect::<Vec<_>>() {
+                if let Some(session) = self.sessions.get_mut(&other) {
+                    session.wanted.remove(&log);
+                }
+                self.send(other, &Frame::Stop { log });
+            }
             if let Some(session) = self.sessions.get_mut(&conn) {
                 session.wanted.insert(log);
             }
@@ -308,9 +321,7 @@ impl Replica {
                 session.streams.remove(&log);
                 session.announced.remove(&log);
             }
-            if !broken(Law::Gone) {
-                self.send(conn, &Frame::Gone { log });
-            }
+            self.send(conn, &Frame::Gone { log });
         }
         Ok(())
     }

@@ -50,7 +50,7 @@ fn text(text: &str) -> Option<Value> {
 }
 
 #[test]
-fn who_is_admitted_later_hears_of_what_was_there_without_reconnecting() {
+pub fn who_is_admitted_later_hears_of_what_was_there_without_reconnecting() {
     let (mut world, share, _) = begin();
     world.grant(A, B, share, A, title(false), 0).unwrap();
     world.settle();
@@ -61,7 +61,7 @@ fn who_is_admitted_later_hears_of_what_was_there_without_reconnecting() {
 }
 
 #[test]
-fn a_record_that_is_placed_again_is_seen_again() {
+pub fn a_record_that_is_placed_again_is_seen_again() {
     let (mut world, share, event) = begin();
     world.grant(A, B, share, A, title(false), 0).unwrap();
     let other = world.create(A, Kind::Event, &[("title", "OTHER")]);
@@ -77,7 +77,7 @@ fn a_record_that_is_placed_again_is_seen_again() {
 }
 
 #[test]
-fn a_relay_serves_no_editor_whose_grant_has_ended() {
+pub fn a_relay_serves_no_editor_whose_grant_has_ended() {
     let (mut world, share, event) = begin();
     world.pair(B, C);
     world.grant(A, B, share, A, title(false), 0).unwrap();
@@ -93,8 +93,58 @@ fn a_relay_serves_no_editor_whose_grant_has_ended() {
 }
 
 #[test]
-fn who_lost_its_grant_does_not_learn_who_came_later() {
-    let (mut world, share, _) = begin();
+pub fn an_edit_of_an_erased_record_leaves_no_trace() {
+    let (mut world, share, event) = begin();
+    world.grant(A, B, share, A, title(true), 0).unwrap();
+    let other = world.create(A, Kind::Event, &[("title", "OTHER")]);
+    world.place(A, share, Kind::Event, &[other]);
+    world.settle();
+    let first = received(&world, B, Kind::Event);
+    let at = first.into_iter().find(|at| shown(&world, B, at, "title") == text("FIRST")).unwrap();
+    world.cut.push((A, B));
+    world.disconnect(A, B);
+    edit(&mut world, B, at, "title", "LATE");
+    world.act(A, |r| r.withdraw(&share, &[event])).unwrap();
+    world.cut.clear();
+    world.settle();
+    assert_eq!(received(&world, B, Kind::Event).len(), 1);
+    assert!(!world.holds(A, "LATE") && !world.holds(B, "LATE"));
+}
+
+#[test]
+pub fn a_log_is_asked_of_whoever_has_more_of_it() {
+    let (mut world, share, event) = begin();
+    world.pair(B, C);
+    let grant = world.grant(A, B, share, A, title(false), 0).unwrap();
+    world.settle();
+    world.cut.push((A, C));
+    world.disconnect(A, C);
+    world.grant(A, C, share, A, title(true), 0).unwrap();
+    world.settle();
+    let at = received(&world, C, Kind::Event)[0];
+    world.cut.clear();
+    world.settle();
+    // C follows the log at B, which gets no more of it.
+    world.act(A, |r| r.revoke(&[grant], 1)).unwrap();
+    world.settle();
+    edit(&mut world, A, Address::Own { kind: Kind::Event, record: event }, "title", "SECOND");
+    world.settle();
+    assert_eq!(shown(&world, C, &at, "title"), text("SECOND"));
+    assert!(!world.holds(B, "SECOND"));
+}
+
+#[test]
+pub fn who_lost_its_grant_does_not_learn_who_came_later() {
+    const D: usize = 3;
+    let mut world = World::new(12, &["Acme", "Bright", "Cedar", "Dune"]);
+    for partner in [B, C, D] {
+        world.pair(A, partner);
+    }
+    let event = world.create(A, Kind::Event, &[("title", "FIRST")]);
+    let share = world.act(A, |r| r.open_share("launch", None, None)).unwrap();
+    world.place(A, share, Kind::Event, &[event]);
+    // While D reads, the compartment stays, and C is let in to the one that B knows.
+    world.grant(A, D, share, A, title(false), 0).unwrap();
     let grant = world.grant(A, B, share, A, title(false), 0).unwrap();
     world.settle();
     world.act(A, |r| r.revoke(&[grant], 1)).unwrap();
@@ -106,7 +156,7 @@ fn who_lost_its_grant_does_not_learn_who_came_later() {
 }
 
 #[test]
-fn an_editor_that_keeps_another_grant_goes_on_after_one_was_revoked() {
+pub fn an_editor_that_keeps_another_grant_goes_on_after_one_was_revoked() {
     let (mut world, share, event) = begin();
     world.grant(A, B, share, A, title(true), 0).unwrap();
     world.grant(A, B, share, A, title(true), 0).unwrap();
@@ -140,7 +190,7 @@ fn contributed(world: &mut World, share: ShareId) -> (crate::id::GrantId, Addres
 }
 
 #[test]
-fn a_contributor_whose_right_has_ended_goes_on_with_its_book() {
+pub fn a_contributor_whose_right_has_ended_goes_on_with_its_book() {
     let (mut world, share, _) = begin();
     let (right, at) = contributed(&mut world, share);
     world.act(A, |r| r.revoke(&[right], 1)).unwrap();
@@ -164,7 +214,7 @@ fn a_contributor_whose_right_has_ended_goes_on_with_its_book() {
 }
 
 #[test]
-fn a_contributor_with_a_new_right_publishes_anew_what_was_refused() {
+pub fn a_contributor_with_a_new_right_publishes_anew_what_was_refused() {
     let (mut world, share, _) = begin();
     let (right, at) = contributed(&mut world, share);
     world.cut.push((A, B));
@@ -183,7 +233,7 @@ fn a_contributor_with_a_new_right_publishes_anew_what_was_refused() {
 }
 
 #[test]
-fn what_is_about_a_customer_goes_when_the_customer_goes() {
+pub fn what_is_about_a_customer_goes_when_the_customer_goes() {
     let (mut world, share, _) = begin();
     let consent = r#"[{"purpose":"*","status":"given","at":"2026-01-01T00:00:00Z"}]"#;
     let customer = world.create(A, Kind::Customer, &[("name", "N"), ("consent", consent)]);
@@ -210,7 +260,7 @@ fn what_is_about_a_customer_goes_when_the_customer_goes() {
 }
 
 #[test]
-fn what_an_editor_makes_of_a_consent_does_not_stand() {
+pub fn what_an_editor_makes_of_a_consent_does_not_stand() {
     let (mut world, share, _) = begin();
     let consent = r#"[{"purpose":"*","status":"given","at":"2026-01-01T00:00:00Z"}]"#;
     let customer = world.create(A, Kind::Customer, &[("address", "STREET"), ("consent", consent)]);

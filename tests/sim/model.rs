@@ -281,7 +281,10 @@ impl Model {
             let values = view.values();
             for (field, orgs) in may {
                 for token in values.get(&field).map(tokens).unwrap_or_default() {
-                    self.allowed[token] |= orgs;
+                    // Granted or not: what never leaves never leaves.
+                    if matches!(self.secrets[token], Secret::Value { .. }) {
+                        self.allowed[token] |= orgs;
+                    }
                 }
                 *self.ever.entry((record, field)).or_default() |= orgs;
             }
