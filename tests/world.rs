@@ -66,6 +66,19 @@ pub struct World {
     /// Of 100 frames, how many arrive twice.
     pub doubled_in_100: usize,
     pub refusals: Vec<(usize, &'static str)>,
+    /// Connections whose other end is no replica but a test that sends what it likes.
+    pub raw: BTreeMap<Conn, RawEnd>,
+}
+
+/// The other end of a connection that a test holds by hand.
+#[derive(Debug)]
+pub struct RawEnd {
+    /// Who was connected to.
+    pub to: usize,
+    /// Frames that came, oldest first.
+    pub frames: Vec<Vec<u8>>,
+    /// Why the honest side closed it.
+    pub closed: Option<&'static str>,
 }
 
 impl World {
@@ -82,6 +95,7 @@ impl World {
             sent: Vec::new(),
             doubled_in_100: 0,
             refusals: Vec::new(),
+            raw: BTreeMap::new(),
         };
         for name in names {
             world.add_org(name);
@@ -172,6 +186,31 @@ impl World {
         self.orgs[org].replica.as_ref().expect("the node is up")
     }
 
+    /// Connects to a node as whoever has this key, without a replica behind it.
+    pub fn connect_raw(&mut self, key: PublicKey, to: usize) -> Conn {
+        let conn = self.next_conn;
+        self.next_conn += 1;
+        self.raw.insert(conn, RawEnd { to, frames: Vec::new(), closed: None });
+        self.act(to, |r| r.opened(conn, key, false)).expect("opening");
+        conn
+    }
+
+    /// The same, as if the node had dialled.
+    pub fn connect_raw_as_listener(&mut self, key: PublicKey, dialer: usize) -> Conn {
+        let conn = self.next_conn;
+        self.next_conn += 1;
+        self.raw.insert(conn, RawEnd { to: dialer, frames: Vec::new(), closed: None });
+        self.act(dialer, |r| r.opened(conn, key, true)).expect("opening");
+        conn
+    }
+
+    /// Hands a node the bytes of one frame on such a connection.
+    pub fn send_raw(&mut self, conn: Conn, frame: &[u8]) {
+        let to = self.raw[&conn].to;
+        self.now += 1;
+        self.act(to, |r| r.frame(conn, frame)).expect("a frame never fails the node");
+    }
+
     /// Does something at a node, commits, and carries out the effects.
     pub fn act<T>(
         &mut self,
@@ -213,10 +252,15 @@ impl World {
                         let to = if link.dialer == org { link.listener } else { link.dialer };
                         self.sent.push((org, to, frame.clone()));
                         link.queues[side].push_back(frame);
+                    } else if let Some(raw) = self.raw.get_mut(&conn) {
+                        raw.frames.push(frame);
                     }
                 }
                 Effect::Close { conn, code } => {
                     self.refusals.push((org, code));
+                    if let Some(raw) = self.raw.get_mut(&conn) {
+                        raw.closed = Some(code);
+                    }
                     if let Some(link) = self.links.get_mut(&conn) {
                         // What was sent before still arrives; then the line is dead.
                         let side = usize::from(link.dialer == org);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use entente_protocol::id::PublicKey;
-use entente_protocol::refusal::Refusal;
+use entente_protocol::refusal::{Refusal, RefusalClass};
 use entente_protocol::replica::{Effect, Replica};
 use entente_protocol::time::Millis;
 use thiserror::Error;
@@ -177,7 +177,7 @@ fn run(
             replica.begin(now(), seed.next());
             match input {
                 Input::Job(job) => answers.push(job(&mut replica)),
-                Input::Network(event) => on_network(&mut replica, event)?,
+                Input::Network(event) => survive(on_network(&mut replica, event))?,
                 Input::Tick => replica.tick_over()?,
                 Input::Stop => stop = true,
             }
@@ -198,6 +198,17 @@ fn run(
         }
     }
     Ok(())
+}
+
+/// What a peer sends may be refused; only a fault of ours ends the node.
+fn survive(done: Result<(), Refusal>) -> Result<(), Refusal> {
+    match done {
+        Err(refusal) if refusal.class() != RefusalClass::Fault => {
+            tracing::warn!(code = refusal.code(), "an input was refused");
+            Ok(())
+        }
+        done => done,
+    }
 }
 
 fn on_network(replica: &mut Replica, event: NetworkEvent) -> Result<(), Refusal> {

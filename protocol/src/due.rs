@@ -199,6 +199,8 @@ impl Replica {
             .copied()
             .filter(|org| self.may_speak(org))
             .collect();
+        // Anybody may certify anybody's node: no org's word takes away where another says it is.
+        let mut reach: std::collections::BTreeMap<_, BTreeSet<String>> = Default::default();
         for org in wanted {
             let addresses = self.directory.addresses(&org).to_vec();
             let nodes: Vec<_> = self
@@ -208,10 +210,14 @@ impl Replica {
                 .copied()
                 .collect();
             for node in nodes {
-                if !addresses.is_empty() && self.dialling.get(&node) != Some(&addresses) {
-                    self.dialling.insert(node, addresses.clone());
-                    self.effect(Effect::Dial { node, addresses: addresses.clone() });
-                }
+                reach.entry(node).or_default().extend(addresses.iter().cloned());
+            }
+        }
+        for (node, addresses) in reach {
+            let addresses: Vec<String> = addresses.into_iter().collect();
+            if !addresses.is_empty() && self.dialling.get(&node) != Some(&addresses) {
+                self.dialling.insert(node, addresses.clone());
+                self.effect(Effect::Dial { node, addresses });
             }
         }
     }

@@ -137,10 +137,17 @@ impl Replica {
             self.refuse(conn, "fork_unproven");
             return Ok(());
         }
-        if self.dossiers.get(&proof.first.compartment).is_none() {
-            return Ok(());
+        if self.may_have_written(&proof.first) || self.may_have_written(&proof.second) {
+            self.prove_fork(proof)?;
         }
-        self.prove_fork(proof)
+        Ok(())
+    }
+
+    /// Whether a bundle with this header could count. Anybody can fork a log of their own; only
+    /// those that matter are kept.
+    fn may_have_written(&self, header: &Header) -> bool {
+        self.directory.certified(&header.author, &header.node)
+            && self.access().may_write(&header.author, &header.compartment, header.grant.as_ref())
     }
 
     /// A bundle came for a place that is taken: the same again, or the proof of a fork.

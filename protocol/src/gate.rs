@@ -1,6 +1,7 @@
 //! The gate: who may speak. The first frame of a connection shows a certificate and why its node
 //! should be let in: as a partner's, as introduced by a grant chain, or with an invite.
 
+use crate::grant::{GrantInfo, Grants};
 use crate::id::{OrgId, PublicKey};
 use crate::identity::{Authority, Directory};
 use crate::message::{Approach, Blob, Frame};
@@ -40,6 +41,19 @@ impl GateError {
     }
 }
 
+fn stands(chain: &[&GrantInfo], who: &OrgId) -> bool {
+    chain.iter().any(|link| link.author == *who || link.to.org == *who)
+}
+
+/// The chains by which the author of a section's grant may have a section in that share.
+fn contributions_of<'a>(
+    grants: &'a Grants,
+    root: &'a GrantInfo,
+) -> impl Iterator<Item = Vec<&'a GrantInfo>> {
+    let rights = grants.contributions(&root.share).filter(|right| right.to.org == root.author);
+    rights.filter_map(|right| grants.chain(&right.id).ok())
+}
+
 impl Replica {
     /// Our first frame on a connection.
     pub(crate) fn gate_frame(&self, approach: Approach) -> Frame {
@@ -60,11 +74,18 @@ impl Replica {
             return Approach::Known;
         }
         let me = self.me.party.org;
-        let chain = self.grants.iter().find_map(|grant| {
-            let chain = self.grants.chain(&grant.id).ok()?;
-            let stands = |who: &OrgId| chain.iter().any(|l| l.author == *who || l.to.org == *who);
-            (stands(&me) && stands(org)).then_some(chain)
-        });
+        // The other side believes its own word best, somebody else's next, and never ours alone.
+        let weight = |chain: &Vec<&GrantInfo>| {
+            (chain.iter().any(|l| l.author == *org), chain.iter().any(|l| l.author != me))
+        };
+        let chain = self
+            .grants
+            .iter()
+            .filter_map(|grant| {
+                let chain = self.grants.chain(&grant.id).ok()?;
+                (stands(&chain, &me) && stands(&chain, org)).then_some(chain)
+            })
+            .max_by_key(weight);
         let Some(chain) = chain else { return Approach::Known };
         let mut statements = Vec::new();
         let mut add = |id: &crate::id::StatementId| {
@@ -75,7 +96,8 @@ impl Replica {
                 }
             }
         };
-        for link in &chain {
+        let right = chain.first().and_then(|root| contributions_of(&self.grants, root).next());
+        for link in right.iter().flatten().chain(&chain) {
             let signer = self.statements.get(&link.id.into()).map(Statement::key);
             for certificate in signer.iter().flat_map(|key| self.directory.certificates(key)) {
                 add(&certificate.statement);
@@ -124,8 +146,26 @@ impl Replica {
         Ok((org, taken))
     }
 
-    /// Whether a chain that was shown lets its org in: well formed, and both of us stand in it.
-    /// Nothing of it is stored before that is sure.
+    /// Whether a chain brings an org to this one: both stand in it, and not by that org's word
+    /// alone. Anybody can sign a grant to anybody; a publisher's grants in its own section are as
+    /// good as its right to have one.
+    fn vouches(&self, grants: &Grants, links: &[&GrantInfo], org: &OrgId) -> bool {
+        let me = self.me.party.org;
+        let known = |who: &OrgId| {
+            *who == me
+                || (who != org
+                    && (self.partners.contains_key(who) || self.acquaintances.contains(who)))
+        };
+        let rooted = |links: &[&GrantInfo]| links.iter().any(|link| known(&link.author));
+        let Some(root) = links.first() else { return false };
+        let mut rights = contributions_of(grants, root);
+        stands(links, org)
+            && stands(links, &me)
+            && (rooted(links) || rights.any(|chain| rooted(&chain)))
+    }
+
+    /// Whether a chain that was shown lets its org in: well formed, and vouched for by somebody
+    /// who is known here. Nothing of it is stored before that is sure.
     fn check_introduction(
         &self,
         org: &OrgId,
@@ -148,12 +188,9 @@ impl Replica {
             taken.push(statement);
         }
         let introduces = taken.iter().any(|statement| {
-            grants.chain(&statement.id().into()).is_ok_and(|links| {
-                let stands = |who: &OrgId| {
-                    links.iter().any(|link| link.author == *who || link.to.org == *who)
-                };
-                stands(org) && stands(&self.me.party.org)
-            })
+            grants
+                .chain(&statement.id().into())
+                .is_ok_and(|links| self.vouches(&grants, &links, org))
         });
         if introduces { Ok(taken) } else { Err(GateError::BadIntroduction) }
     }
@@ -251,6 +288,8 @@ impl Replica {
                 self.set_stage(conn, Stage::Pairing);
                 Ok(())
             }
+            // The line broke after our nonce was revealed: being let in says that it arrived.
+            None if self.has_revealed_to(&node) => self.on_paired(conn),
             None => {
                 self.greet(conn);
                 Ok(())

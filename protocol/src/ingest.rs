@@ -11,7 +11,7 @@ use crate::id::{CompartmentId, GrantId, LogId, Nonce, OrgId, RecordId};
 use crate::keys::{self, FacetKey};
 use crate::log::LogState;
 use crate::mutation::{Law, broken};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, RefusalClass};
 use crate::replica::Replica;
 use crate::statement::{Body, Cause, Nonce32, RecordTurn};
 use crate::store::{Store, for_each};
@@ -123,6 +123,9 @@ impl Replica {
         }
         if header.seq >= self.counted(&log, header) {
             return Err(Hold::Refused("cut"));
+        }
+        if state.grant != header.grant {
+            return Err(Hold::Refused("other_grant"));
         }
         if header.seq > state.height {
             return Err(Hold::Waiting("gap"));
@@ -268,7 +271,11 @@ impl Replica {
                     if broken(Law::Absorb) {
                         return self.put(&bytes, codec::to_bytes(&row));
                     }
-                    self.absorb(&key, &before, &row.fields, header.author)?;
+                    match self.absorb(&key, &before, &row.fields, header.author) {
+                        // What the book cannot hold stays in the share alone.
+                        Err(error) if error.class() != RefusalClass::Fault => {}
+                        done => done?,
+                    }
                 }
                 row
             }
@@ -467,7 +474,8 @@ impl Replica {
             }
         }
         for ((log, seq), indices) in redactions {
-            let mut bundle = self.bundle(&log, seq)?;
+            // A fork may have taken the bundle away, and what is not held needs no redaction.
+            let Some(mut bundle) = self.read::<Bundle>(&keys::bundle(&log, seq))? else { continue };
             for index in indices {
                 if let Some(leaf) = bundle.leaves.get_mut(usize::from(index)) {
                     *leaf = leaf.redacted();

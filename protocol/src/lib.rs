@@ -34,6 +34,7 @@ pub mod store;
 
 pub mod refusal;
 pub mod replica;
+pub mod hear;
 pub mod book;
 pub mod section;
 pub mod select;

@@ -38,6 +38,9 @@ struct Invite {
 pub(crate) struct Accepting {
     pub line: InviteLine,
     nonce: Nonce32,
+    /// Whether the inviter has our nonce. Whoever has it could choose its own to fit a code, so
+    /// no other nonce is taken from then on.
+    revealed: bool,
     /// The inviting node does not take the line.
     refused: bool,
 }
@@ -121,7 +124,7 @@ impl Replica {
         }
         let (org, node, addresses) = (line.org, line.node, line.addresses.clone());
         let nonce = Nonce32(self.draw());
-        self.accepting = Some(Accepting { line, nonce, refused: false });
+        self.accepting = Some(Accepting { line, nonce, revealed: false, refused: false });
         for conn in self.connections_of(&node) {
             self.refuse(conn, "pairing_again");
         }
@@ -141,7 +144,12 @@ impl Replica {
     }
 
     pub(crate) fn is_accepting(&self, node: &PublicKey) -> bool {
-        self.accepting.as_ref().is_some_and(|a| a.line.node == *node && !a.refused)
+        let open = |a: &Accepting| a.line.node == *node && !a.revealed && !a.refused;
+        self.accepting.as_ref().is_some_and(open)
+    }
+
+    pub(crate) fn has_revealed_to(&self, node: &PublicKey) -> bool {
+        self.accepting.as_ref().is_some_and(|a| a.line.node == *node && a.revealed)
     }
 
     /// Newcomer: the inviter does not take the line. It is not tried again.
@@ -225,13 +233,18 @@ impl Replica {
         nonce: Nonce32,
         profile: &Blob,
     ) -> Result<(), Refusal> {
-        let stage = self.sessions.get(&conn).map(|s| (s.stage, s.org));
-        let (Some(accepting), Some((Stage::Pairing, Some(org)))) = (self.accepting.clone(), stage)
+        let session = self.sessions.get(&conn).map(|s| (s.stage, s.org, s.node));
+        let (Some(accepting), Some((Stage::Pairing, Some(org), node))) =
+            (self.accepting.clone(), session)
         else {
             self.refuse(conn, "pairing_unexpected");
             return Ok(());
         };
-        let Ok(()) = self.hear(&profile.0) else {
+        if !self.is_accepting(&node) {
+            self.refuse(conn, "pairing_unexpected");
+            return Ok(());
+        }
+        let Ok(()) = self.hear(&profile.0, &node) else {
             self.refuse(conn, "pairing_profile");
             return Ok(());
         };
@@ -241,6 +254,9 @@ impl Replica {
             (&self.me.party.root, &self.me.node.public(), &accepting.nonce),
         );
         self.pair(org, code, PartnerState::Paired)?;
+        if let Some(accepting) = &mut self.accepting {
+            accepting.revealed = true;
+        }
         self.send(conn, &Frame::Reveal { nonce: accepting.nonce });
         Ok(())
     }
@@ -276,7 +292,12 @@ impl Replica {
 
     /// Newcomer: both sides have stored the pairing.
     pub(crate) fn on_paired(&mut self, conn: Conn) -> Result<(), Refusal> {
-        let Some(org) = self.sessions.get(&conn).and_then(|s| s.org) else { return Ok(()) };
+        let session = self.sessions.get(&conn).and_then(|s| Some((s.org?, s.node)));
+        let Some((org, node)) = session else { return Ok(()) };
+        if !self.has_revealed_to(&node) {
+            self.refuse(conn, "pairing_unexpected");
+            return Ok(());
+        }
         self.accepting = None;
         self.effect(Effect::Paired { org });
         self.greet(conn);
@@ -289,6 +310,9 @@ impl Replica {
             Some(partner) => partner.alias.clone(),
             None => self.free_alias(self.directory.name(&org)),
         };
+        // A pause is ended by whoever made it, not by an invite from before.
+        let paused = known.is_some_and(|partner| partner.state == PartnerState::Paused);
+        let state = if paused { PartnerState::Paused } else { state };
         self.store_partner(Partner {
             org,
             alias,

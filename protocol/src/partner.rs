@@ -142,7 +142,9 @@ impl Replica {
         if !taken(&slug) {
             return slug;
         }
-        (2..).map(|n| format!("{slug}-{n}")).find(|alias| !taken(alias)).unwrap_or(slug)
+        // Names are chosen by others: a thousand of one name must not cost a million looks.
+        let from = if taken(&format!("{slug}-16")) { self.partners.len() } else { 2 };
+        (from..).map(|n| format!("{slug}-{n}")).find(|alias| !taken(alias)).unwrap_or(slug)
     }
 
     /// Finds a partner by alias, name, id or a unique prefix of its id or alias.

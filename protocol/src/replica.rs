@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minicbor::{Decode, Encode};
 
-use crate::codec::{self, CodecError};
+use crate::codec;
 use crate::dossier::{Access, Dossiers};
 use crate::fork::ForkProof;
 use crate::grant::Grants;
 use crate::id::{CompartmentId, LogId, Nonce, OrgId, PublicKey, RecordId, ShareId, StatementId};
-use crate::identity::{Authority, Directory};
+use crate::identity::Directory;
 use crate::keys;
 use crate::log::LogState;
 use crate::mutation::{Law, broken};
@@ -19,7 +19,7 @@ use crate::partner::Partner;
 use crate::refusal::Refusal;
 use crate::session::Session;
 use crate::sign::SigningKey;
-use crate::statement::{Body, Party, RecordTurn, Scope, Statement, StatementError};
+use crate::statement::{Body, Party, RecordTurn, Scope, Statement};
 use crate::store::{Overlay, Store, for_each};
 use crate::time::{Hlc, Millis};
 use crate::vocabulary::{self, Kind};
@@ -121,6 +121,14 @@ pub(crate) struct Peer {
     /// When it last was seen settled, ms.
     #[n(6)]
     pub last_sync: Millis,
+    /// Bytes of statements that this node was the first to bring.
+    #[n(7)]
+    #[cbor(default)]
+    pub brought: u64,
+    /// Whether something it sent waits in memory: after a restart it must be sent again.
+    #[n(8)]
+    #[cbor(default)]
+    pub parked: bool,
 }
 
 /// All protocol state of one node.
@@ -135,7 +143,9 @@ pub struct Replica {
     pub(crate) addresses: Vec<String>,
     pub(crate) statements: BTreeMap<StatementId, Statement>,
     /// Signed rightly, but by a node whose certificate has not come; bounded, in memory only.
-    parked: BTreeMap<StatementId, Statement>,
+    pub(crate) parked: BTreeMap<StatementId, (PublicKey, Statement)>,
+    /// Bytes of all statements, which are kept in memory too.
+    pub(crate) statement_bytes: usize,
     pub(crate) directory: Directory,
     pub(crate) grants: Grants,
     pub(crate) dossiers: Dossiers,
@@ -184,9 +194,6 @@ pub(crate) struct Dirty {
     pub kinds: BTreeSet<Kind>,
 }
 
-/// How many statements wait for their author's certificate at most.
-const MAX_PARKED: usize = 4096;
-
 impl Replica {
     /// Opens a replica on its store, which is empty or was this node's before.
     pub fn open(
@@ -207,6 +214,7 @@ impl Replica {
             addresses: Vec::new(),
             statements: BTreeMap::new(),
             parked: BTreeMap::new(),
+            statement_bytes: 0,
             directory: Directory::default(),
             grants: Grants::default(),
             dossiers: Dossiers::default(),
@@ -430,38 +438,6 @@ impl Replica {
         Ok(id)
     }
 
-    /// Hears a statement from outside. A wrong one is an error, one whose author is not certified
-    /// yet waits in memory.
-    pub(crate) fn hear(&mut self, bytes: &[u8]) -> Result<(), HearError> {
-        let statement = Statement::open(bytes)?;
-        if self.statements.contains_key(&statement.id()) {
-            return Ok(());
-        }
-        match self.directory.authority(&statement) {
-            Authority::Holds => {
-                self.take(statement)?;
-                self.unpark()?;
-            }
-            Authority::Unknown if self.parked.len() < MAX_PARKED => {
-                self.parked.insert(statement.id(), statement);
-            }
-            Authority::Unknown => return Err(HearError::TooMuchParked),
-            Authority::Refused => return Err(HearError::Authority),
-        }
-        Ok(())
-    }
-
-    fn unpark(&mut self) -> Result<(), Refusal> {
-        loop {
-            let ready =
-                self.parked.values().find(|s| self.directory.authority(s) == Authority::Holds);
-            let Some(id) = ready.map(Statement::id) else { return Ok(()) };
-            if let Some(statement) = self.parked.remove(&id) {
-                self.take(statement)?;
-            }
-        }
-    }
-
     /// Stores and indexes a statement whose authority holds.
     pub(crate) fn take(&mut self, statement: Statement) -> Result<(), Refusal> {
         if self.statements.contains_key(&statement.id()) {
@@ -500,23 +476,32 @@ impl Replica {
             Body::Erase { compartment, records, only_for: None, .. } => {
                 self.dirty.erased.push((*compartment, records.clone()));
             }
+            // Anybody may say these of anything; only the publisher's word costs work.
             Body::Cut { compartment, .. } => {
-                self.dirty.recount.insert(*compartment);
+                let by = statement.author();
+                if self.dossiers.get(compartment).is_some_and(|(o, _)| o.section == by) {
+                    self.dirty.recount.insert(*compartment);
+                }
             }
-            Body::Retire { compartment, .. } => {
-                self.leaving.insert(*compartment);
-            }
+            Body::Retire { compartment, .. } => self.leave_if_retired(compartment),
+            Body::OpenCompartment { .. } => self.leave_if_retired(&statement.id().into()),
             Body::Erase { .. }
             | Body::Profile { .. }
             | Body::Certificate { .. }
             | Body::Rotation { .. }
             | Body::EndNode { .. }
             | Body::OpenShare { .. }
-            | Body::OpenCompartment { .. }
             | Body::Admit { .. }
             | Body::Receipt { .. } => {}
         }
+        self.statement_bytes += statement.bytes().len();
         self.statements.insert(statement.id(), statement);
+    }
+
+    fn leave_if_retired(&mut self, compartment: &CompartmentId) {
+        if self.dossiers.get(compartment).is_some_and(|(_, dossier)| dossier.retired()) {
+            self.leaving.insert(*compartment);
+        }
     }
 
     /// Compartment rules over grants.
@@ -554,6 +539,7 @@ impl Replica {
 
     /// Time has passed without an input.
     pub fn tick_over(&mut self) -> Result<(), Refusal> {
+        self.ask_others();
         Ok(())
     }
 
@@ -589,24 +575,5 @@ impl Replica {
         }
         self.addresses = addresses;
         Ok(())
-    }
-}
-
-/// Why a statement was not taken.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum HearError {
-    #[error(transparent)]
-    Statement(#[from] StatementError),
-    #[error("a statement's author does not stand behind it")]
-    Authority,
-    #[error("too many statements wait for a certificate")]
-    TooMuchParked,
-    #[error(transparent)]
-    Refusal(#[from] Refusal),
-}
-
-impl From<CodecError> for HearError {
-    fn from(error: CodecError) -> Self {
-        Self::Refusal(error.into())
     }
 }

@@ -16,7 +16,7 @@ use crate::ingest::{Draft, FacetRow};
 use crate::keys::{self, FacetKey};
 use crate::mutation::{Law, broken};
 use crate::plan::{self, Home, Open, Rule, Slot};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, RefusalClass};
 use crate::replica::Replica;
 use crate::select::Selector;
 use crate::sharing::Leaving;
@@ -445,7 +445,7 @@ impl Replica {
             let drafts = records
                 .into_iter()
                 .map(|(record, turn, fields)| {
-                    let change = facet::first_change(&schema, &log, &fields)?;
+                    let change = first_that_fits(&schema, &log, fields)?;
                     Ok(Draft { record, turn, change })
                 })
                 .collect::<Result<Vec<_>, Refusal>>()?;
@@ -585,7 +585,11 @@ impl Replica {
             let edits = difference(&facet.fields, &fields);
             if !edits.is_empty() {
                 let grant = self.writing_grant(share, kind, &home)?;
-                self.edit_facet(&key, grant, &edits)?;
+                match self.edit_facet(&key, grant, &edits) {
+                    // Values that fit the book and not one change of a facet stop nobody.
+                    Err(error) if error.class() != RefusalClass::Fault => {}
+                    done => drop(done?),
+                }
             }
         }
         Ok(())
@@ -1018,6 +1022,24 @@ impl Replica {
 /// The book id in a publication's key.
 pub(crate) fn record_of(key: &[u8]) -> Option<RecordId> {
     Some(RecordId(*key.last_chunk::<16>()?))
+}
+
+/// The change that begins a facet; where all values together are too long for one, with as many
+/// of them as fit. The next change of the record brings the others.
+fn first_that_fits(schema: &Schema, log: &LogId, fields: Fields) -> Result<Vec<u8>, Refusal> {
+    if let Ok(change) = facet::first_change(schema, log, &fields) {
+        return Ok(change);
+    }
+    let mut some = Fields::new();
+    let mut change = facet::first_change(schema, log, &some)?;
+    for (name, value) in fields {
+        some.insert(name.clone(), value);
+        match facet::first_change(schema, log, &some) {
+            Ok(fits) => change = fits,
+            Err(_) => drop(some.remove(&name)),
+        }
+    }
+    Ok(change)
 }
 
 /// The edits that make one set of values into another.

@@ -12,6 +12,7 @@ use crate::pairing::Welcomed;
 use crate::refusal::Refusal;
 use crate::replica::{Conn, Effect, Replica};
 use crate::statement::Nonce32;
+use crate::time::Millis;
 
 /// Where a session stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,10 @@ pub(crate) enum Stage {
 pub(crate) struct Offer {
     pub share: ShareId,
     pub height: Height,
+    /// When the log last moved, ms.
+    pub since: Millis,
+    /// When this peer was asked for it, ms; 0 if never.
+    pub asked: Millis,
 }
 
 /// One connection's state; gone when it closes.
@@ -111,8 +116,14 @@ impl Replica {
         let approach = if self.is_accepting(&node) {
             self.invited_approach()
         } else {
-            let org = self.directory.certificates(&node).first().map(|c| c.org);
-            Some(org.map_or(Approach::Known, |org| self.approach(&org)))
+            // Anybody may certify anybody's node: what fits any of its orgs will do.
+            let orgs = self.directory.certificates(&node).iter().map(|c| c.org);
+            let paired = |org: &OrgId| self.partners.get(org).is_some_and(|p| p.paired);
+            let approaches = orgs.filter(|org| !paired(org)).map(|org| self.approach(&org));
+            let known = self.directory.certificates(&node).iter().any(|c| paired(&c.org));
+            let mut introductions = approaches.filter(|a| *a != Approach::Known);
+            let introduced = introductions.next().filter(|_| !known);
+            Some(introduced.unwrap_or(Approach::Known))
         };
         match approach {
             Some(approach) => {

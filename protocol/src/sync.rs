@@ -1,6 +1,8 @@
 //! Moving the data of an open session: statements by cursor, bundles on request. The receiver
 //! asks, the sender keeps a window of unacknowledged bytes, so that a slow peer holds up nobody.
 
+use std::collections::BTreeMap;
+
 use crate::bundle::Verified;
 use crate::codec;
 use crate::id::{LogId, Nonce, OrgId, PublicKey, ShareId};
@@ -13,18 +15,31 @@ use crate::replica::{Conn, Replica};
 use crate::session::{Offer, Session, Stage};
 use crate::statement::Nonce32;
 use crate::store::Store;
+use crate::time::Millis;
 
 /// Bytes of bundles on their way to one peer and not acknowledged.
 const WINDOW_BYTES: usize = 2 * 1024 * 1024;
 /// A frame of bundles or statements is closed when it has this many bytes.
 const FRAME_BYTES: usize = 256 * 1024;
+/// Logs in one frame of heights: it stays well below the largest frame.
+const FRAME_LOGS: usize = 4096;
+/// Logs that one peer may offer or want at a time.
+const MAX_LOGS: usize = 16 * 1024;
+/// How long whoever was asked for a log may take to move before another is asked, in ms.
+pub(crate) const PATIENCE_MS: Millis = 10 * 1000;
 
 impl Replica {
     pub(crate) fn on_hello(&mut self, conn: Conn, store: Nonce) -> Result<(), Refusal> {
         let Some(session) = self.sessions.get_mut(&conn) else { return Ok(()) };
         session.stage = Stage::Open;
         let node = session.node;
+        let lost = !self.has_parked(&node);
         let peer = self.peers.entry(node).or_default();
+        if peer.parked && lost {
+            // What waited in memory is gone with the process, or was too much: say it again.
+            peer.heard = 0;
+        }
+        peer.parked &= !lost;
         if peer.store != Some(store) {
             // Another store than last time: what was counted there says nothing about this one.
             peer.store = Some(store);
@@ -126,12 +141,12 @@ impl Replica {
             return Ok(());
         }
         for statement in statements {
-            match self.hear(&statement.0) {
+            match self.hear(&statement.0, &node) {
                 Ok(()) => {}
-                Err(crate::replica::HearError::Refusal(refusal)) => return Err(refusal),
-                Err(_) => {
-                    self.refuse(conn, "statement_refused");
-                    return Ok(());
+                Err(crate::hear::HearError::Refusal(refusal)) => return Err(refusal),
+                Err(error) => {
+                    self.refuse(conn, error.code());
+                    return self.store_peer(&node);
                 }
             }
         }
@@ -190,9 +205,22 @@ impl Replica {
         for share in shares {
             let logs = servable.remove(share).unwrap_or_default();
             let digest = Self::digest(&logs);
-            self.send(conn, &Frame::Heights { share: *share, digest, logs });
+            self.send_heights(conn, *share, digest, &logs);
         }
         Ok(())
+    }
+
+    /// Sends heights in frames that are small enough. Only the last has the digest: before it has
+    /// come, nothing is settled.
+    fn send_heights(&mut self, conn: Conn, share: ShareId, digest: Nonce32, logs: &[Height]) {
+        let mut rest = logs;
+        while rest.len() > FRAME_LOGS {
+            let (first, later) = rest.split_at(FRAME_LOGS);
+            let (digest, logs) = (Nonce32([0; 32]), first.to_vec());
+            self.send(conn, &Frame::Heights { share, digest, logs });
+            rest = later;
+        }
+        self.send(conn, &Frame::Heights { share, digest, logs: rest.to_vec() });
     }
 
     pub(crate) fn on_heights(
@@ -204,6 +232,13 @@ impl Replica {
     ) -> Result<(), Refusal> {
         let mut have = Vec::new();
         let Some(session) = self.sessions.get_mut(&conn) else { return Ok(()) };
+        if self.grants.opener(&share).is_none() {
+            return Ok(());
+        }
+        if session.offers.len() + logs.len() > MAX_LOGS {
+            self.refuse(conn, "too_many_logs");
+            return Ok(());
+        }
         for at in logs {
             let retired = self.dossiers.get(&at.compartment).is_some_and(|(_, d)| d.retired());
             let held = self.logs.get(&at.log).map_or(0, |log| log.height);
@@ -211,7 +246,11 @@ impl Replica {
                 session.offers.remove(&at.log);
                 have.push((at.log, held.max(at.height)));
             } else {
-                session.offers.insert(at.log, Offer { share, height: *at });
+                let offer = Offer { share, height: *at, since: self.now, asked: 0 };
+                let known = session.offers.insert(at.log, offer);
+                if let (Some(known), Some(offer)) = (known, session.offers.get_mut(&at.log)) {
+                    (offer.since, offer.asked) = (known.since, known.asked);
+                }
             }
         }
         session.settling.insert(share, digest);
@@ -235,10 +274,10 @@ impl Replica {
             if !self.sessions.values().any(|other| sends(&other))
                 && !session.stalled.contains_key(log)
             {
-                wants.push((*log, self.logs.get(log).map_or(0, |state| state.height)));
+                wants.push(*log);
             }
         }
-        for (log, from) in wants {
+        for log in wants {
             let wanting = |(other, s): (&Conn, &Session)| s.wanted.contains(&log).then_some(*other);
             for other in self.sessions.iter().filter_map(wanting).collect::<Vec<_>>() {
                 if let Some(session) = self.sessions.get_mut(&other) {
@@ -246,17 +285,60 @@ impl Replica {
                 }
                 self.send(other, &Frame::Stop { log });
             }
-            if let Some(session) = self.sessions.get_mut(&conn) {
-                session.wanted.insert(log);
+            self.want(conn, log);
+        }
+    }
+
+    fn want(&mut self, conn: Conn, log: LogId) {
+        let from = self.logs.get(&log).map_or(0, |state| state.height);
+        if let Some(session) = self.sessions.get_mut(&conn) {
+            session.wanted.insert(log);
+            if let Some(offer) = session.offers.get_mut(&log) {
+                offer.asked = self.now;
             }
-            self.send(conn, &Frame::Want { log, from });
+        }
+        self.send(conn, &Frame::Want { log, from });
+    }
+
+    /// A peer may offer what it never sends. Who was asked and has not moved for a while is told
+    /// to stop, and whoever was asked longest ago, or never, is asked.
+    pub(crate) fn ask_others(&mut self) {
+        let mut late: BTreeMap<LogId, (Millis, Conn)> = BTreeMap::new();
+        for (conn, session) in &self.sessions {
+            for (log, offer) in &session.offers {
+                let waited = self.now.saturating_sub(offer.since) >= PATIENCE_MS;
+                if waited && !session.stalled.contains_key(log) {
+                    let first = late.entry(*log).or_insert((offer.asked, *conn));
+                    *first = (*first).min((offer.asked, *conn));
+                }
+            }
+        }
+        for (log, (_, conn)) in late {
+            let mut slow = Vec::new();
+            for (other, session) in &mut self.sessions {
+                if let Some(offer) = session.offers.get_mut(&log) {
+                    offer.since = self.now;
+                }
+                if *other != conn && session.wanted.remove(&log) {
+                    slow.push(*other);
+                }
+            }
+            for other in slow {
+                self.send(other, &Frame::Stop { log });
+            }
+            if self.sessions.get(&conn).is_some_and(|s| !s.wanted.contains(&log)) {
+                self.want(conn, log);
+            }
         }
     }
 
     pub(crate) fn on_want(&mut self, conn: Conn, log: LogId, from: u64) -> Result<(), Refusal> {
-        if let Some(session) = self.sessions.get_mut(&conn) {
-            session.streams.insert(log, from);
+        let Some(session) = self.sessions.get_mut(&conn) else { return Ok(()) };
+        if session.streams.len() >= MAX_LOGS {
+            self.refuse(conn, "too_many_logs");
+            return Ok(());
         }
+        session.streams.insert(log, from);
         self.feed(conn)
     }
 
@@ -384,6 +466,9 @@ impl Replica {
     fn taken(&mut self, conn: Conn, log: LogId) {
         let height = self.logs.get(&log).map_or(0, |state| state.height);
         for (other, session) in &mut self.sessions {
+            if let Some(offer) = session.offers.get_mut(&log) {
+                offer.since = self.now;
+            }
             // Whoever offered it is told that it is here, whoever sent it.
             if session.offers.get(&log).is_some_and(|offer| offer.height.height <= height) {
                 session.offers.remove(&log);
@@ -441,6 +526,9 @@ impl Replica {
     }
 
     fn note_stored(&mut self, node: &PublicKey, log: &LogId, height: u64) -> Result<(), Refusal> {
+        // Nobody can have more of a log than there is, nor any of one that is not here.
+        let Some(state) = self.logs.get(log) else { return Ok(()) };
+        let height = height.min(state.height);
         let key = keys::stored_at(node, log);
         let known: u64 = self.read(&key)?.unwrap_or(0);
         if height > known { self.put(&key, codec::to_bytes(&height)) } else { Ok(()) }
@@ -507,7 +595,7 @@ impl Replica {
                 }
             }
             if !logs.is_empty() {
-                self.send(conn, &Frame::Heights { share, digest: Self::digest(&heights), logs });
+                self.send_heights(conn, share, Self::digest(&heights), &logs);
             }
         }
         Ok(())

@@ -9,4 +9,5 @@ mod random;
 mod records;
 mod settled;
 mod steps;
+mod hostile;
 mod story;

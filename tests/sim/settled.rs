@@ -318,7 +318,7 @@ fn check_shuffled(sim: &mut Sim, org: usize, rows: &Rows) -> Result<(), String> 
         for _ in 0..=sim.dice.below(8) {
             if !told.is_empty() {
                 let bytes = told.swap_remove(sim.dice.below(told.len()));
-                fresh.hear(&bytes).map_err(|error| format!("I2: {error}"))?;
+                fresh.hear(&bytes, &fresh.node_key()).map_err(|error| format!("I2: {error}"))?;
             }
         }
         for bundle in std::mem::take(&mut bundles) {
