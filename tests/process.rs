@@ -1,6 +1,8 @@
 //! Real nodes as real processes, driven by the command line alone.
 
-/// A company with its node's process, and calls of the command line.
+/// One call of the command line.
+mod call;
+/// A company with its node's process.
 mod node;
 /// Three companies, paired and granted as in the story.
 mod cast;

@@ -5,7 +5,8 @@ use std::process::Stdio;
 
 use serde_json::{Value as Json, json};
 
-use super::node::{Org, len, pair, run, words};
+use super::call::{run, words};
+use super::node::{Org, len, pair};
 
 #[test]
 fn every_verb_says_exactly_one_document_with_json() {
