@@ -158,10 +158,19 @@ impl Replica {
         };
         let rooted = |links: &[&GrantInfo]| links.iter().any(|link| known(&link.author));
         let Some(root) = links.first() else { return false };
-        let mut rights = contributions_of(grants, root);
+        let mut rights = contributions_of(grants, root).peekable();
+        let publishes = grants.opener(&root.share) == Some(root.author) || rights.peek().is_some();
+        // Whoever publishes in a share this org is in may grant to it.
+        let takes_part = || {
+            self.grants.opener(&root.share) == Some(me)
+                || self.grants.to(&me).any(|grant| {
+                    grant.share == root.share
+                        && self.grants.chain(&grant.id).is_ok_and(|chain| rooted(&chain))
+                })
+        };
         stands(links, org)
             && stands(links, &me)
-            && (rooted(links) || rights.any(|chain| rooted(&chain)))
+            && (rooted(links) || rights.any(|chain| rooted(&chain)) || (publishes && takes_part()))
     }
 
     /// Whether a chain that was shown lets its org in: well formed, and vouched for by somebody

@@ -49,7 +49,7 @@ pub struct Scene {
     pub venue: CompartmentId,
     /// Bright's right to edit.
     pub edit: GrantId,
-    salt: u8,
+    salt: u32,
 }
 
 /// A hostile end of a connection.
@@ -168,7 +168,9 @@ impl Scene {
 
     fn fresh(&mut self) -> Nonce {
         self.salt += 1;
-        Nonce([self.salt; 16])
+        let mut nonce = [9; 16];
+        nonce[..4].copy_from_slice(&self.salt.to_be_bytes());
+        Nonce(nonce)
     }
 
     /// Says something in an org's name, signed by its node.
