@@ -17,6 +17,8 @@ mod lists;
 
 mod gate;
 
+mod hostile;
+
 mod restart;
 
 mod bulk;
