@@ -19,6 +19,8 @@ mod lists;
 
 mod gate;
 
+mod hostile;
+
 mod restart;
 
 mod bulk;

@@ -154,6 +154,12 @@ impl Org {
         String::from_utf8_lossy(&fs::read(self.log_file()).unwrap_or_default()).into_owned()
     }
 
+    /// The address where partners reach the node, with its key.
+    pub fn address(&self) -> String {
+        let ready: Json = serde_json::from_str(&fs::read_to_string(self.said()).unwrap()).unwrap();
+        ready["listen"][0].as_str().unwrap().to_owned()
+    }
+
     /// The port where partners reach the node.
     pub fn port(&self) -> u16 {
         let ready: Json = serde_json::from_str(&fs::read_to_string(self.said()).unwrap()).unwrap();
