@@ -124,7 +124,8 @@ fn a_bundle_replayed_into_another_share_changes_nothing() {
 
 #[test]
 fn a_bundle_of_the_wrong_shape_ends_the_session() {
-    let wrong: [(&str, fn(&mut crate::bundle::Bundle)); 6] = [
+    type Break = fn(&mut crate::bundle::Bundle);
+    let wrong: [(&str, Break); 6] = [
         ("signature", |b| b.signature.0[3] ^= 1),
         ("root", |b| b.header.root.0[0] ^= 1),
         ("count", |b| b.header.leaf_count += 1),

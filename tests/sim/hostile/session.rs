@@ -90,7 +90,7 @@ fn more_logs_than_there_can_be_end_the_session() {
         scene.send(raw, &Frame::Heights { share, digest, logs });
     }
     assert_eq!(scene.closed(raw), Some("too_many_logs"));
-    assert!(scene.world.replica(A).sessions.get(&raw.conn).is_none());
+    assert!(!scene.world.replica(A).sessions.contains_key(&raw.conn));
     scene.honest_edit_arrives("TITLE-1");
 }
 
