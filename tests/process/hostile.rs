@@ -44,9 +44,9 @@ impl Client {
         let mut client = Self { handle, events };
         let opened = timeout(PATIENCE, async {
             loop {
-                match client.events.recv().await.expect("the network runs") {
-                    NetworkEvent::Opened { conn, .. } => return conn,
-                    _ => {}
+                let event = client.events.recv().await.expect("the network runs");
+                if let NetworkEvent::Opened { conn, .. } = event {
+                    return conn;
                 }
             }
         });
