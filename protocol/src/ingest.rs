@@ -459,6 +459,7 @@ impl Replica {
             {
                 continue;
             }
+            self.forget_rejected(&erased.record)?;
             let prefix =
                 FacetKey::record_prefix(opening.kind, &share, &opening.section, &erased.record);
             for (bytes, row) in self.store.scan(&prefix, &[], 4096)? {

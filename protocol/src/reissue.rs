@@ -12,7 +12,7 @@ use crate::ingest::FacetRow;
 use crate::keys::{self, FacetKey};
 use crate::refusal::{Refusal, RefusalClass};
 use crate::replica::Replica;
-use crate::store::for_each;
+use crate::store::{Store, for_each};
 use crate::time::Hlc;
 use crate::value::Value;
 use crate::vocabulary::Kind;
@@ -35,7 +35,7 @@ pub struct Rejected {
     /// The field.
     #[n(4)]
     pub field: String,
-    /// What it should have become; none if it was cleared.
+    /// What it should have become; none if it was cleared, or the record was erased.
     #[n(5)]
     pub value: Option<Value>,
     /// When it was rejected.
@@ -66,6 +66,8 @@ impl Replica {
                     Ok(()) => {}
                     Err(error) if error.class() == RefusalClass::Fault => return Err(error),
                     Err(_) => {
+                        // Of a record that is gone, not even what was to be written is kept.
+                        let value = value.filter(|_| self.is_shown(kind, &share, &section, &record));
                         let at = self.tick();
                         let late = Rejected { share, section, kind, record, field, value, at };
                         let key = keys::rejected(&late.record, &late.field);
@@ -73,6 +75,25 @@ impl Replica {
                     }
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Whether a record is still in a compartment that is in use.
+    fn is_shown(&self, kind: Kind, share: &ShareId, section: &OrgId, record: &RecordId) -> bool {
+        let in_use = |key: &FacetKey| {
+            self.dossiers.get(&key.compartment).is_some_and(|(_, dossier)| !dossier.retired())
+        };
+        let facets = self.shown_facets(kind, share, section, record).unwrap_or_default();
+        facets.iter().any(|(key, _)| in_use(key))
+    }
+
+    /// Takes the values out of rejected edits of a record that was erased.
+    pub(crate) fn forget_rejected(&mut self, record: &RecordId) -> Result<(), Refusal> {
+        for (key, bytes) in self.store.scan(&keys::rejected(record, ""), &[], 4096)? {
+            let mut late: Rejected = codec::own(&bytes)?;
+            late.value = None;
+            self.put(&key, codec::to_bytes(&late))?;
         }
         Ok(())
     }

@@ -561,7 +561,7 @@ impl Replica {
     fn refresh(&mut self, share: &ShareId, kind: Kind, record: &RecordId) -> Result<(), Refusal> {
         let Some(row) = self.book_row(kind, record)? else { return Ok(()) };
         if !self.is_at_home(share, kind, record, &row.fields)? {
-            self.reconcile(share)?;
+            self.plan_anew(share, Some((kind, *record)))?;
         }
         let Some(publication) = self.publication(share, record)? else { return Ok(()) };
         if self.publishing_grant(share, kind).is_err() {
@@ -719,6 +719,15 @@ impl Replica {
 
     /// Plans a section anew and does what the plan says: opens, admits, moves, retires.
     pub(crate) fn reconcile(&mut self, share: &ShareId) -> Result<(), Refusal> {
+        self.plan_anew(share, None)
+    }
+
+    /// `edited` is a record whose facets do not have its newest values yet.
+    fn plan_anew(
+        &mut self,
+        share: &ShareId,
+        edited: Option<(Kind, RecordId)>,
+    ) -> Result<(), Refusal> {
         let mut section = self.rules(share)?;
         let mut publications: BTreeMap<RecordId, Publication> = BTreeMap::new();
         for_each(&self.store, &keys::publications(share), |key, bytes| {
@@ -737,7 +746,7 @@ impl Replica {
         }
         self.retreat(share, &mut publications, &mut reached)?;
         let kept = |kind: Kind| self.publishing_grant(share, kind).is_ok();
-        let mut open = self.open_compartments(share)?;
+        let mut open = self.open_compartments(share, edited)?;
         open.retain(|open| kept(open.kind));
         let ended = self.written_under_ended_rights(&open);
         open.retain(|open| !ended.contains(&open.compartment));
@@ -938,9 +947,20 @@ impl Replica {
         self.put(&keys::publication(share, record), codec::to_bytes(publication))
     }
 
-    fn open_compartments(&self, share: &ShareId) -> Result<Vec<Open>, Refusal> {
+    fn open_compartments(
+        &self,
+        share: &ShareId,
+        edited: Option<(Kind, RecordId)>,
+    ) -> Result<Vec<Open>, Refusal> {
         let me = self.me.party.org;
         let mut superseded: BTreeSet<CompartmentId> = BTreeSet::new();
+        // What has changed in the book and not in the facets yet is as good as overwritten: a
+        // newcomer must not be let in on the old value just before the new one comes.
+        for (_, record) in self.dirty.records.iter().chain(&edited) {
+            if let Some(publication) = self.publication(share, record)? {
+                superseded.extend(publication.homes.keys());
+            }
+        }
         for kind in Kind::ALL {
             for_each(&self.store, &keys::facets(kind, Some(share), Some(&me)), |key, bytes| {
                 if let Some(key) = FacetKey::parse(key)
