@@ -32,8 +32,14 @@ pub struct Stopped;
 
 /// What an engine thread ends with if it does not end by itself.
 #[derive(Debug, Error)]
-#[error("the engine failed")]
-pub struct EngineFault(#[from] Refusal);
+pub enum EngineFault {
+    /// The store failed, or what it holds cannot be read.
+    #[error("the engine failed")]
+    Replica(#[from] Refusal),
+    /// A mistake in this program; what it said is in the log.
+    #[error("the engine ended unexpectedly")]
+    Panicked,
+}
 
 type Answer = Box<dyn FnOnce() + Send>;
 type Job = Box<dyn FnOnce(&mut Replica) -> Answer + Send>;
@@ -88,7 +94,12 @@ pub fn start(
     let (inputs, queue) = mpsc::channel(INPUTS_CAPACITY);
     let (ended, end) = oneshot::channel();
     std::thread::Builder::new().name("engine".into()).spawn(move || {
-        let _ = ended.send(run(replica, &network, queue));
+        let end = run(replica, &network, queue);
+        if let Err(fault) = &end {
+            let cause: &dyn std::error::Error = fault;
+            tracing::error!(cause = cause.source(), "the engine ended");
+        }
+        let _ = ended.send(end);
     })?;
     let forward = inputs.clone();
     tokio::spawn(async move {
@@ -115,13 +126,13 @@ pub fn start(
 impl EngineThread {
     /// Waits until the engine ends by itself, which it does only when it fails.
     pub async fn failed(&mut self) -> Result<(), EngineFault> {
-        (&mut self.ended).await.unwrap_or(Ok(()))
+        (&mut self.ended).await.unwrap_or(Err(EngineFault::Panicked))
     }
 
     /// Ends the engine after what it has taken up.
     pub async fn stop(self) -> Result<(), EngineFault> {
         let _ = self.inputs.send(Input::Stop).await;
-        self.ended.await.unwrap_or(Ok(()))
+        self.ended.await.unwrap_or(Err(EngineFault::Panicked))
     }
 }
 
@@ -171,9 +182,10 @@ fn run(
     while let Some(first) = queue.blocking_recv() {
         let mut next = Some(first);
         let mut answers = Vec::new();
+        let mut taken = 0;
         let mut stop = false;
-        for _ in 0..GROUP_MAX {
-            let Some(input) = next.take() else { break };
+        while let Some(input) = next.take() {
+            taken += 1;
             replica.begin(now(), seed.next());
             match input {
                 Input::Job(job) => answers.push(job(&mut replica)),
@@ -181,10 +193,10 @@ fn run(
                 Input::Tick => replica.tick_over()?,
                 Input::Stop => stop = true,
             }
-            if stop || replica.pending_writes() > GROUP_WRITES_MAX {
-                break;
+            // An input that was taken from the queue is always worked on.
+            if !stop && taken < GROUP_MAX && replica.pending_writes() <= GROUP_WRITES_MAX {
+                next = queue.try_recv().ok();
             }
-            next = queue.try_recv().ok();
         }
         let effects = replica.commit()?;
         carry_out(network, effects);

@@ -67,7 +67,8 @@ impl Replica {
                     Err(error) if error.class() == RefusalClass::Fault => return Err(error),
                     Err(_) => {
                         // Of a record that is gone, not even what was to be written is kept.
-                        let value = value.filter(|_| self.is_shown(kind, &share, &section, &record));
+                        let value =
+                            value.filter(|_| self.is_shown(kind, &share, &section, &record));
                         let at = self.tick();
                         let late = Rejected { share, section, kind, record, field, value, at };
                         let key = keys::rejected(&late.record, &late.field);

@@ -364,18 +364,23 @@ impl Replica {
         let mut size = 0;
         for log in streams {
             let Some(state) = self.logs.get(&log) else {
-                gone.push(log);
+                gone.push((log, true));
                 continue;
             };
             let retired = self.dossiers.get(&state.compartment).is_none_or(|(_, d)| d.retired());
             if retired || !self.access().may_serve(&org, &state.compartment, self.now) {
-                gone.push(log);
+                gone.push((log, true));
                 continue;
             }
             let end = self.counted_height(&log, state);
+            // What was offered before a cut or a fork and lies above it cannot be had any more.
+            let shortened = end < state.height || self.forks.contains_key(&log);
             loop {
                 let Some(session) = self.sessions.get_mut(&conn) else { return Ok(()) };
                 let next = session.streams.get(&log).copied().unwrap_or(u64::MAX);
+                if next >= end && shortened {
+                    gone.push((log, false));
+                }
                 if next >= end || session.flight_bytes >= WINDOW_BYTES {
                     break;
                 }
@@ -398,10 +403,12 @@ impl Replica {
         if !frame.is_empty() {
             self.send(conn, &Frame::Bundles { bundles: frame });
         }
-        for log in gone {
+        for (log, may_come_back) in gone {
             if let Some(session) = self.sessions.get_mut(&conn) {
                 session.streams.remove(&log);
-                session.announced.remove(&log);
+                if may_come_back {
+                    session.announced.remove(&log);
+                }
             }
             self.send(conn, &Frame::Gone { log });
         }
