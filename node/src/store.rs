@@ -70,8 +70,8 @@ pub enum OpenError {
     },
     /// It is not what was last written.
     #[error(
-        "the store at {} is damaged: {damage}; `entente store verify` says what is left, \
-         `entente store repair` keeps what can be read, `entente store restore` brings a backup back",
+        "the store at {} is damaged: {damage}; nothing was changed. Put a copy of the data \
+         directory in its place; `entente store dump` writes out what can still be read",
         path.display()
     )]
     Damaged {
