@@ -7,6 +7,7 @@ use crate::facet::Schema;
 use crate::grant::Grants;
 use crate::id::{CompartmentId, GrantId, LogId, OrgId, RecordId, ShareId, StatementId};
 use crate::identity::Directory;
+use crate::keys::{self, FacetKey};
 use crate::mutation::{Law, broken};
 use crate::statement::{Body, Cause, FieldSpec, Mark, Scope, Statement};
 use crate::time::Millis;
@@ -23,6 +24,20 @@ pub struct Opening {
     pub kind: Kind,
     /// Its fields.
     pub schema: Schema,
+}
+
+impl Opening {
+    /// Where a record's facet of this compartment is, in one of its turns.
+    pub fn facet_key(&self, compartment: CompartmentId, record: RecordId, turn: u32) -> FacetKey {
+        FacetKey {
+            kind: self.kind,
+            share: self.share.unwrap_or(keys::NO_SHARE),
+            section: self.section,
+            record,
+            turn,
+            compartment,
+        }
+    }
 }
 
 /// One admission.

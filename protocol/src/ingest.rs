@@ -225,14 +225,7 @@ impl Replica {
         leaf: &Leaf,
     ) -> Result<(), Refusal> {
         let (record, turn) = leaf.place();
-        let key = FacetKey {
-            kind: opening.kind,
-            share: opening.share.unwrap_or(keys::NO_SHARE),
-            section: opening.section,
-            record,
-            turn,
-            compartment: header.compartment,
-        };
+        let key = opening.facet_key(header.compartment, record, turn);
         let erased = self.dossiers.get(&key.compartment).map_or(0, |(_, d)| d.erased(&record));
         if turn <= erased && !broken(Law::LateErased) {
             return Ok(());

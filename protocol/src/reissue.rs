@@ -113,14 +113,7 @@ impl Replica {
             for seq in counted..height {
                 for (index, leaf) in self.bundle(&log, seq)?.leaves.iter().enumerate() {
                     let (record, turn) = leaf.place();
-                    let key = FacetKey {
-                        kind: opening.kind,
-                        share: opening.share.unwrap_or(keys::NO_SHARE),
-                        section: opening.section,
-                        record,
-                        turn,
-                        compartment: *compartment,
-                    };
+                    let key = opening.facet_key(*compartment, record, turn);
                     let Some(row) = self.read::<FacetRow>(&key.bytes())? else { continue };
                     let document = self.whole_facet(opening, &row.leaves)?;
                     let of = ChangeRef { log, position: (seq, index as u16) };

@@ -573,14 +573,7 @@ impl Replica {
             let orgs = admitted.iter().filter_map(|grant| self.grants.audience(grant)).collect();
             let names = opening.schema.fields().iter().map(|field| field.name.as_str());
             let fields = self.project(share, kind, names, &orgs, &row.fields)?;
-            let key = FacetKey {
-                kind,
-                share: *share,
-                section: self.me.party.org,
-                record: publication.record,
-                turn,
-                compartment: home,
-            };
+            let key = opening.facet_key(home, publication.record, turn);
             let Some(facet) = self.read::<FacetRow>(&key.bytes())? else { continue };
             let edits = difference(&facet.fields, &fields);
             if !edits.is_empty() {
