@@ -12,6 +12,8 @@ pub(crate) enum Law {
     Edit,
     /// Internal fields are never granted.
     Internal,
+    /// Granted only to partners.
+    Grantee,
     /// Only editors edit.
     Editors,
     /// What lies above a cut does not count.

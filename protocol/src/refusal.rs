@@ -100,6 +100,12 @@ pub enum Refusal {
     /// Own org given where another is needed.
     #[error("that is your own organisation")]
     Oneself(OrgId),
+    /// Granted to an org that is no partner.
+    #[error("{org} is not one of your partners")]
+    NotPartner {
+        /// Its name, or its id.
+        org: String,
+    },
     /// An edit that cannot be made.
     #[error("the change cannot be made: {0}")]
     Edit(#[from] crate::facet::EditError),
@@ -153,6 +159,7 @@ impl Refusal {
             Refusal::Invite { .. } => "invite",
             Refusal::Selector { .. } => "bad_selector",
             Refusal::Oneself(_) => "oneself",
+            Refusal::NotPartner { .. } => "not_partner",
             Refusal::Edit(_) => "bad_edit",
             Refusal::Range { .. } => "out_of_range",
         }
@@ -177,6 +184,7 @@ impl Refusal {
             | Refusal::ShareEnded
             | Refusal::Invite { .. }
             | Refusal::Oneself(_)
+            | Refusal::NotPartner { .. }
             | Refusal::Edit(_) => RefusalClass::Request,
         }
     }
@@ -204,6 +212,9 @@ impl Refusal {
             Refusal::Invite { .. } => {
                 Some("ask your partner for a new line: `entente partner invite`")
             }
+            Refusal::NotPartner { .. } => Some(
+                "pair with it first: `entente partner invite`; or let a partner of both pass on a grant",
+            ),
             Refusal::Selector { .. } => Some("write field=value, several separated by commas"),
             Refusal::Value(_)
             | Refusal::Chain(_)

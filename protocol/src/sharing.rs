@@ -7,6 +7,7 @@ use crate::grant::{ChainError, GrantInfo};
 use crate::id::{CompartmentId, GrantId, Nonce, OrgId, RecordId, ShareId};
 use crate::keys;
 use crate::mutation::{Law, broken};
+use crate::partner::PartnerState;
 use crate::refusal::Refusal;
 use crate::replica::Replica;
 use crate::select::Selector;
@@ -164,6 +165,18 @@ impl Replica {
         Ok(Party { name: self.directory.name(org).to_owned(), ..known.clone() })
     }
 
+    /// To whom this org may grant: a partner, paired with or met through a chain. Of an org that is
+    /// known only as an editor of what both read nobody vouches for us there: it would never let
+    /// us in.
+    fn grantee(&self, org: &OrgId) -> Result<Party, Refusal> {
+        let stands = self.partners.get(org).is_some_and(|p| p.state != PartnerState::Removed);
+        if stands || broken(Law::Grantee) {
+            return self.party(org);
+        }
+        let org = self.party(org).map_or_else(|_| org.to_string(), |party| party.name);
+        Err(Refusal::NotPartner { org })
+    }
+
     /// The grant of ours that `new` would pass on; none in our own section.
     fn parent_of(&self, new: &NewGrant) -> Result<Option<GrantId>, Refusal> {
         let me = self.me.party.org;
@@ -250,7 +263,7 @@ impl Replica {
             let Scope::Fields { kind, .. } = &new.scope else { return Err(Refusal::ShareEnded) };
             self.publishing_grant(&new.share, *kind)?;
         }
-        let to = self.party(&new.to)?;
+        let to = self.grantee(&new.to)?;
         let nonce = Nonce(self.draw());
         let section = match &new.scope {
             Scope::Fields { .. } => new.section,
@@ -280,6 +293,7 @@ impl Replica {
         let Scope::Fields { kind, fields, .. } = self.completed(&new.scope)? else {
             return Ok(None);
         };
+        self.grantee(&new.to)?;
         let parent = self.parent_of(new)?;
         let selector =
             new.selector.as_deref().map(|text| Selector::parse(kind, text)).transpose()?;

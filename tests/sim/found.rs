@@ -276,3 +276,23 @@ pub fn what_an_editor_makes_of_a_consent_does_not_stand() {
     assert!(before.is_some());
     assert_eq!(shown(&world, B, &at, "consent"), before);
 }
+
+#[test]
+pub fn an_org_that_is_known_only_as_an_editor_is_granted_nothing() {
+    let (mut world, share, _) = begin();
+    world.grant(A, B, share, A, title(true), 0).unwrap();
+    world.grant(A, C, share, A, title(false), 0).unwrap();
+    world.settle();
+    assert!(world.replica(C).directory.party(&world.id(B)).is_some(), "C reads what B edits");
+    let own = world.act(C, |r| r.open_share("fair", None, None)).unwrap();
+    let refused = world.grant(C, B, own, C, title(false), 0).unwrap_err();
+    assert_eq!(refused.code(), "not_partner");
+    assert!(refused.to_string().contains("Bright") && refused.hint().is_some());
+    world.settle();
+    world.pair(B, C);
+    world.grant(C, B, own, C, title(false), 0).unwrap();
+    let bright = world.id(B);
+    world.act(C, |r| r.remove_partner(&bright)).unwrap();
+    assert_eq!(world.grant(C, B, own, C, title(false), 0).unwrap_err().code(), "not_partner");
+    world.settle();
+}

@@ -12,11 +12,12 @@ const SEEDS: u64 = 120;
 
 // Not here: `LateErased`. Statements go before bundles, so whoever writes into an erased record
 // redacts it before anybody else sees it; only a hostile node reaches that check.
-const LAWS: [Law; 22] = [
+const LAWS: [Law; 23] = [
     Law::Depth,
     Law::Fields,
     Law::Edit,
     Law::Internal,
+    Law::Grantee,
     Law::Editors,
     Law::Cut,
     Law::CutOnRevoke,
@@ -44,6 +45,7 @@ fn story(law: Law) -> Option<fn()> {
             found::an_editor_that_keeps_another_grant_goes_on_after_one_was_revoked
         }
         Law::LaterNames => found::who_lost_its_grant_does_not_learn_who_came_later,
+        Law::Grantee => found::an_org_that_is_known_only_as_an_editor_is_granted_nothing,
         Law::Turn => found::a_record_that_is_placed_again_is_seen_again,
         Law::Announce => found::who_is_admitted_later_hears_of_what_was_there_without_reconnecting,
         Law::FollowCustomer => found::what_is_about_a_customer_goes_when_the_customer_goes,
