@@ -1,0 +1,386 @@
+//! Plans a section anew and carries the plan out: opens, admits, moves, retires and cuts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{MOVES_AT_ONCE, Moving, Publication, Section, record_of};
+use crate::codec;
+use crate::facet::Schema;
+use crate::id::{CompartmentId, GrantId, LogId, Nonce, RecordId, ShareId, StatementId};
+use crate::ingest::FacetRow;
+use crate::keys::{self, FacetKey};
+use crate::mutation::{Law, broken};
+use crate::plan::{self, Home, Open, Rule, Slot};
+use crate::refusal::Refusal;
+use crate::replica::Replica;
+use crate::select::Selector;
+use crate::statement::{Body, Cause, FieldSpec, MAX_ERASED, Mark, RecordTurn, Scope};
+use crate::store::for_each;
+use crate::vocabulary::{self, Kind};
+
+impl Replica {
+    /// The rules of a section: every grant in it that is in force, passed-on ones included.
+    pub(super) fn rules(&self, share: &ShareId) -> Result<Section, Refusal> {
+        let mut section = Section::default();
+        for grant in self.grants.of_section(share, &self.me.party.org) {
+            let Scope::Fields { kind, fields, edit, .. } = &grant.scope else { continue };
+            if self.grants.in_force(&grant.id, self.now).is_err() {
+                continue;
+            }
+            section.rules.push(Rule {
+                grant: grant.id,
+                parent: grant.parent,
+                org: grant.to.org,
+                kind: *kind,
+                fields: fields.iter().cloned().collect(),
+                edit: *edit,
+            });
+            if let Some(text) = self.read::<String>(&keys::selector(&grant.id))? {
+                section.selectors.insert(grant.id, (*kind, Selector::parse(*kind, &text)?));
+            }
+        }
+        Ok(section)
+    }
+
+    /// Plans a section anew and does what the plan says: opens, admits, moves, retires.
+    pub(crate) fn reconcile(&mut self, share: &ShareId) -> Result<(), Refusal> {
+        self.plan_anew(share, None)
+    }
+
+    /// `edited` is a record whose facets do not have its newest values yet.
+    pub(super) fn plan_anew(
+        &mut self,
+        share: &ShareId,
+        edited: Option<(Kind, RecordId)>,
+    ) -> Result<(), Refusal> {
+        let mut section = self.rules(share)?;
+        let mut publications: BTreeMap<RecordId, Publication> = BTreeMap::new();
+        for_each(&self.store, &keys::publications(share), |key, bytes| {
+            let publication: Publication = codec::own(bytes)?;
+            publications.extend(record_of(key).map(|record| (record, publication)));
+            Ok::<_, Refusal>(())
+        })?;
+        let mut assigned = plan::Assigned::new();
+        let mut reached = BTreeMap::new();
+        for (record, publication) in &publications {
+            let kind = publication.kind;
+            let Some(row) = self.book_row(kind, record)? else { continue };
+            let reach = self.reach(&section, share, kind, &row.fields)?;
+            assigned.insert(*record, publication.homes.keys().copied().collect());
+            reached.insert(*record, (kind, reach));
+        }
+        self.retreat(share, &mut publications, &mut reached)?;
+        let kept = |kind: Kind| self.publishing_grant(share, kind).is_ok();
+        let mut open = self.open_compartments(share, edited)?;
+        open.retain(|open| kept(open.kind));
+        let ended = self.written_under_ended_rights(&open);
+        open.retain(|open| !ended.contains(&open.compartment));
+        section.rules.retain(|rule| kept(rule.kind));
+        assigned.retain(|record, _| reached.contains_key(record));
+        let wanted = plan::wanted(&open, &section.rules, &assigned, &reached);
+        let mut plan = plan::plan(&open, &section.rules, &assigned, &wanted);
+        plan.retire.extend(ended);
+        for kind in Kind::ALL {
+            let classes = plan::classes(&section.rules, kind);
+            section.classes.insert(kind, plan::settled(classes, &open, &assigned));
+        }
+        let mut opened = BTreeSet::new();
+        for (slot, home) in &plan.homes {
+            let home = match home {
+                Home::Existing(id) => *id,
+                Home::New => {
+                    let id = self.open_compartment(share, slot)?;
+                    opened.insert(id);
+                    id
+                }
+            };
+            section.homes.insert(slot.clone(), home);
+        }
+        for (compartment, grants) in &plan.admit {
+            for grant in grants {
+                self.admit(compartment, grant, &[], Vec::new())?;
+            }
+        }
+        let successors = self.carry_out(share, &section, &plan, publications)?;
+        for id in opened {
+            let slot = section.homes.iter().find(|(_, home)| **home == id).map(|(s, _)| s.clone());
+            let replaces: Vec<CompartmentId> = successors
+                .get(&id)
+                .into_iter()
+                .flatten()
+                .filter(|old| plan.retire.contains(old))
+                .copied()
+                .collect();
+            let from = self.marks(&id);
+            for grant in slot.iter().flat_map(|slot| slot.grants.keys()) {
+                self.admit(&id, grant, &replaces, from.clone())?;
+            }
+        }
+        for id in &plan.retire {
+            let logs = self.marks(id);
+            let number = self.next_number(id);
+            let retire = self.say(Body::Retire { compartment: *id, number })?;
+            let number = self.next_number(id);
+            let cause = Cause::Retire(retire);
+            self.say(Body::Cut { compartment: *id, cause, logs, number })?;
+        }
+        self.cut_ended(share)?;
+        self.sections.insert(*share, section);
+        Ok(())
+    }
+
+    /// Says how far the changes of an editor count whose grant has ended: as far as they are here.
+    fn cut_ended(&mut self, share: &ShareId) -> Result<(), Refusal> {
+        let me = self.me.party.org;
+        let mut cuts: BTreeMap<(CompartmentId, StatementId), GrantId> = BTreeMap::new();
+        for (id, opening, dossier) in self.dossiers.iter() {
+            if opening.share != Some(*share) || opening.section != me || dossier.retired() {
+                continue;
+            }
+            for (grant, _) in dossier.admissions() {
+                let edits = |g: &crate::grant::GrantInfo| {
+                    matches!(g.scope, Scope::Fields { edit: true, .. })
+                };
+                if !self.grants.get(grant).is_some_and(edits) {
+                    continue;
+                }
+                for (revocation, ended) in self.grants.revocations(grant) {
+                    if !dossier.has_cut(&Cause::Revoke(revocation)) && !broken(Law::CutOnRevoke) {
+                        cuts.insert((*id, revocation), ended);
+                    }
+                }
+            }
+        }
+        for ((compartment, revocation), ended) in cuts {
+            let mut logs = self.marks(&compartment);
+            logs.retain(|mark| {
+                let grant = self.logs.get(&mark.log).and_then(|log| log.grant);
+                let chain = grant.and_then(|grant| self.grants.chain(&grant).ok());
+                chain.is_some_and(|chain| chain.iter().any(|link| link.id == ended))
+            });
+            let number = self.next_number(&compartment);
+            self.say(Body::Cut { compartment, cause: Cause::Revoke(revocation), logs, number })?;
+        }
+        Ok(())
+    }
+
+    /// Compartments in which this org wrote under a right to contribute that was revoked. Partners
+    /// that knew of it first did not take everything, so the records go into new ones.
+    fn written_under_ended_rights(&self, open: &[Open]) -> BTreeSet<CompartmentId> {
+        let me = self.me.party.org;
+        let ended = |log: &&crate::log::LogState| {
+            log.author == me && log.grant.is_some_and(|grant| self.grants.revoked(&grant))
+        };
+        let all: BTreeSet<CompartmentId> =
+            self.logs.values().filter(ended).map(|log| log.compartment).collect();
+        open.iter().map(|open| open.compartment).filter(|id| all.contains(id)).collect()
+    }
+
+    /// Where the right to publish has ended nothing new is written, but what somebody must not see
+    /// any more is still taken out. The plan is made for the other kinds.
+    fn retreat(
+        &mut self,
+        share: &ShareId,
+        publications: &mut BTreeMap<RecordId, Publication>,
+        reached: &mut BTreeMap<RecordId, (Kind, BTreeSet<GrantId>)>,
+    ) -> Result<(), Refusal> {
+        let mut erased: BTreeMap<CompartmentId, Vec<RecordTurn>> = BTreeMap::new();
+        for (record, publication) in publications.iter_mut() {
+            if self.publishing_grant(share, publication.kind).is_ok() {
+                continue;
+            }
+            let Some((_, reach)) = reached.remove(record) else { continue };
+            let homes = publication.homes.clone();
+            for (home, turn) in
+                homes.iter().filter(|(h, _)| !self.rules_admitted(h).is_subset(&reach))
+            {
+                publication.homes.remove(home);
+                let at = RecordTurn { record: publication.record, turn: *turn };
+                erased.entry(*home).or_default().push(at);
+            }
+            if publication.homes != homes {
+                let bytes = codec::to_bytes(publication);
+                self.put(&keys::publication(share, record), bytes)?;
+            }
+        }
+        for (home, turns) in erased {
+            self.erase(&home, turns)?;
+        }
+        Ok(())
+    }
+
+    /// Moves records; answers which compartments each new home takes over from. A plan for very
+    /// many records is made durable in parts, each complete in itself; whatever a crash leaves
+    /// undone is planned again when the node starts.
+    fn carry_out(
+        &mut self,
+        share: &ShareId,
+        section: &Section,
+        plan: &plan::Plan,
+        mut publications: BTreeMap<RecordId, Publication>,
+    ) -> Result<BTreeMap<CompartmentId, BTreeSet<CompartmentId>>, Refusal> {
+        let mut follows: BTreeMap<CompartmentId, BTreeSet<CompartmentId>> = BTreeMap::new();
+        let moves: Vec<(&RecordId, &plan::Move)> = plan.moves.iter().collect();
+        for moves in moves.chunks(MOVES_AT_ONCE) {
+            let mut part = Moving::default();
+            for (record, way) in moves {
+                let Some(publication) = publications.get_mut(record) else { continue };
+                self.move_one(share, section, plan, (record, way), publication, &mut part)?;
+                for home in publication.homes.keys() {
+                    follows.entry(*home).or_default().extend(way.leave.iter().copied());
+                }
+            }
+            for (kind, entries) in part.entries {
+                self.write_first(share, kind, entries)?;
+            }
+            for (home, turns) in part.erased {
+                self.erase(&home, turns)?;
+            }
+            self.relieve()?;
+        }
+        Ok(follows)
+    }
+
+    fn move_one(
+        &mut self,
+        share: &ShareId,
+        section: &Section,
+        plan: &plan::Plan,
+        (record, way): (&RecordId, &plan::Move),
+        publication: &mut Publication,
+        part: &mut Moving,
+    ) -> Result<(), Refusal> {
+        let kind = publication.kind;
+        let Some(row) = self.book_row(kind, record)? else { return Ok(()) };
+        for old in &way.leave {
+            let turn = publication.homes.remove(old).unwrap_or_default();
+            if !plan.retire.contains(old) {
+                let at = RecordTurn { record: publication.record, turn };
+                part.erased.entry(*old).or_default().push(at);
+            }
+        }
+        if !way.enter.is_empty() {
+            publication.turn += 1;
+        }
+        for slot in &way.enter {
+            let Some(home) = section.homes.get(slot).copied() else { continue };
+            let fields = self.project_slot(share, slot, &row.fields)?;
+            let entry = (publication.record, publication.turn, fields);
+            part.entries.entry(kind).or_default().entry(home).or_default().push(entry);
+            publication.homes.insert(home, publication.turn);
+        }
+        self.put(&keys::publication(share, record), codec::to_bytes(publication))
+    }
+
+    fn open_compartments(
+        &self,
+        share: &ShareId,
+        edited: Option<(Kind, RecordId)>,
+    ) -> Result<Vec<Open>, Refusal> {
+        let me = self.me.party.org;
+        let mut superseded: BTreeSet<CompartmentId> = BTreeSet::new();
+        // What has changed in the book and not in the facets yet is as good as overwritten: a
+        // newcomer must not be let in on the old value just before the new one comes.
+        for (_, record) in self.dirty.records.iter().chain(&edited) {
+            if let Some(publication) = self.publication(share, record)? {
+                superseded.extend(publication.homes.keys());
+            }
+        }
+        for kind in Kind::ALL {
+            for_each(&self.store, &keys::facets(kind, Some(share), Some(&me)), |key, bytes| {
+                if let Some(key) = FacetKey::parse(key)
+                    && !superseded.contains(&key.compartment)
+                    && codec::own::<FacetRow>(bytes)?.superseded()
+                {
+                    superseded.insert(key.compartment);
+                }
+                Ok::<_, Refusal>(())
+            })?;
+        }
+        let mine = self.dossiers.iter().filter(|(_, opening, dossier)| {
+            opening.share == Some(*share) && opening.section == me && !dossier.retired()
+        });
+        let open = mine.map(|(id, opening, _)| {
+            let admitted = self.rules_admitted(id);
+            Open {
+                compartment: *id,
+                kind: opening.kind,
+                fields: opening.schema.fields().iter().map(|f| f.name.clone()).collect(),
+                readers: admitted.iter().filter_map(|g| self.grants.audience(g)).collect(),
+                admitted,
+                superseded: superseded.contains(id),
+                with_history: false,
+            }
+        });
+        Ok(open.collect())
+    }
+
+    /// Opens a compartment for a slot. A contributor admits its own right to contribute at once;
+    /// readers are admitted when the values are in.
+    fn open_compartment(&mut self, share: &ShareId, slot: &Slot) -> Result<CompartmentId, Refusal> {
+        let fields: Vec<FieldSpec> = slot
+            .fields
+            .iter()
+            .filter_map(|name| {
+                let shape = vocabulary::field(slot.kind, name)?.ty.shape();
+                Some(FieldSpec { name: name.clone(), shape })
+            })
+            .collect();
+        let genesis = Schema::new(&fields).genesis();
+        let nonce = Nonce(self.draw());
+        let contribution = self.publishing_grant(share, slot.kind)?;
+        let (share, kind) = (*share, slot.kind);
+        let body = Body::OpenCompartment { share, kind, fields, nonce, genesis };
+        let id = CompartmentId::from(self.say(body)?);
+        if let Some(grant) = contribution {
+            self.admit(&id, &grant, &[], Vec::new())?;
+        }
+        Ok(id)
+    }
+
+    pub(super) fn admit(
+        &mut self,
+        compartment: &CompartmentId,
+        grant: &GrantId,
+        replaces: &[CompartmentId],
+        from: Vec<Mark>,
+    ) -> Result<(), Refusal> {
+        let number = self.next_number(compartment);
+        let (compartment, grant) = (*compartment, *grant);
+        self.say(Body::Admit { compartment, grant, replaces: replaces.to_vec(), from, number })?;
+        Ok(())
+    }
+
+    /// How far every log of a compartment is held.
+    fn marks(&self, compartment: &CompartmentId) -> Vec<Mark> {
+        let logs: BTreeMap<&LogId, _> =
+            self.logs.iter().filter(|(_, log)| log.compartment == *compartment).collect();
+        let mark = |(log, state): (&LogId, &crate::log::LogState)| Mark {
+            log: *log,
+            height: state.height,
+            head: state.head,
+        };
+        logs.into_iter().map(|(log, state)| mark((log, state))).collect()
+    }
+
+    pub(super) fn erase(
+        &mut self,
+        home: &CompartmentId,
+        turns: Vec<RecordTurn>,
+    ) -> Result<(), Refusal> {
+        let turns = crate::book::sorted_turns(turns);
+        for records in turns.chunks(MAX_ERASED) {
+            let number = self.next_number(home);
+            self.say(Body::Erase {
+                compartment: *home,
+                records: records.to_vec(),
+                only_for: None,
+                number,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn next_number(&self, compartment: &CompartmentId) -> u64 {
+        self.dossiers.get(compartment).map_or(0, |(_, dossier)| dossier.number()) + 1
+    }
+}
