@@ -585,6 +585,7 @@ fn rules_are_compiled_into_classes_and_slots_as_written() {
         kind: Kind::Event,
         fields: fields.iter().map(|field| (*field).to_owned()).collect(),
         edit,
+        history: false,
     };
     let cases = [
         ("one reader", vec![rule(1, None, 11, &["title", "venue"], false)]),
@@ -733,6 +734,7 @@ fn a_pairing_and_a_first_share_go_over_the_wire_as_written() {
             to: b,
             scope: Scope::Fields { kind: Kind::Event, fields, edit: false, keep: false },
             selector: None,
+            with_history: false,
             depth: 0,
             expires_at: None,
         })

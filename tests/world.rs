@@ -426,6 +426,7 @@ impl World {
             to: self.id(to),
             scope,
             selector: None,
+            with_history: false,
             depth,
             expires_at: None,
         };

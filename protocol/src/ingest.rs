@@ -206,6 +206,7 @@ impl Replica {
         self.put(&keys::bundle(&log, seq), codec::to_bytes(&bundle))?;
         state.height = seq + 1;
         state.head = Nonce32(id.0);
+        state.leaves += bundle.leaves.len() as u64;
         self.put(&keys::log(&log), codec::to_bytes(&state))?;
         self.logs.insert(log, state);
         for (index, leaf) in bundle.leaves.iter().enumerate() {
@@ -255,6 +256,7 @@ impl Replica {
             (None, known) => {
                 let mut leaves = known.as_ref().map_or_else(Vec::new, |row| row.leaves.clone());
                 leaves.push(at);
+                self.weigh(opening, &key.compartment, 1);
                 let row = self.evaluate(opening, &leaves)?;
                 if opening.section == self.me.party.org
                     && opening.share.is_some()
@@ -427,6 +429,7 @@ impl Replica {
             grant,
             height: 0,
             head: Nonce32([0; 32]),
+            leaves: 0,
         }
     }
 
@@ -461,6 +464,7 @@ impl Replica {
                     continue;
                 }
                 let row: FacetRow = codec::own(&row)?;
+                self.weigh(&opening, compartment, row.leaves.len());
                 for at in row.leaves {
                     redactions.entry((at.log, at.seq)).or_default().push(at.index);
                 }

@@ -161,6 +161,11 @@ pub fn selector(grant: &GrantId) -> Vec<u8> {
     key(b'G', &[&grant.0])
 }
 
+/// A rule whose audience may see values from before its time.
+pub fn history(grant: &GrantId) -> Vec<u8> {
+    key(b'g', &[&grant.0])
+}
+
 /// A standing selection of records for a share (`share add --live`).
 pub fn selection(share: &ShareId, kind: Kind) -> Vec<u8> {
     key(b'J', &[&share.0, &[kind as u8]])

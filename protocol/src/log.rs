@@ -30,6 +30,9 @@ pub struct LogState {
     /// Id of the last one; zero when none.
     #[n(6)]
     pub head: Nonce32,
+    /// How many leaves the bundles have, redacted ones included.
+    #[n(7)]
+    pub leaves: u64,
 }
 
 impl LogState {
@@ -43,6 +46,7 @@ impl LogState {
             grant: header.grant,
             height: 0,
             head: Nonce32([0; 32]),
+            leaves: 0,
         }
     }
 

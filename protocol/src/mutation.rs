@@ -36,6 +36,8 @@ pub(crate) enum Law {
     FollowCustomer,
     /// No newcomer sees values from before its time.
     Superseded,
+    /// What is mostly overwritten or erased is sent anew without it.
+    Overgrown,
     /// Erased records are redacted.
     Redaction,
     /// An erased record that comes late is not taken.

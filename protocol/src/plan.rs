@@ -31,6 +31,8 @@ pub struct Rule {
     pub fields: BTreeSet<String>,
     /// Whether they may be changed.
     pub edit: bool,
+    /// Whether the publisher lets its audience see overwritten values.
+    pub history: bool,
 }
 
 /// Fields of one kind that the same grants name with the same rights.
@@ -70,8 +72,6 @@ pub struct Open {
     pub readers: BTreeSet<OrgId>,
     /// Whether some facet holds an overwritten value.
     pub superseded: bool,
-    /// Whether the publisher lets newcomers see overwritten values.
-    pub with_history: bool,
 }
 
 /// The compartments that each record is in now.

@@ -80,6 +80,14 @@ pub enum Refusal {
         /// The kind.
         kind: Kind,
     },
+    /// Of what is passed on, the publisher alone says for which records and from when on.
+    #[error("only {org} can say {what}")]
+    Publishers {
+        /// Whose records they are.
+        org: String,
+        /// What.
+        what: &'static str,
+    },
     /// The share is over.
     #[error("this share has ended")]
     ShareEnded,
@@ -155,6 +163,7 @@ impl Refusal {
             Refusal::Internal { .. } => "internal_field",
             Refusal::NotOwn { .. } => "not_own",
             Refusal::MayNotContribute { .. } => "may_not_contribute",
+            Refusal::Publishers { .. } => "publishers_choice",
             Refusal::ShareEnded => "share_ended",
             Refusal::Invite { .. } => "invite",
             Refusal::Selector { .. } => "bad_selector",
@@ -181,6 +190,7 @@ impl Refusal {
             | Refusal::Moving { .. }
             | Refusal::Ambiguous { .. }
             | Refusal::NotOwn { .. }
+            | Refusal::Publishers { .. }
             | Refusal::ShareEnded
             | Refusal::Invite { .. }
             | Refusal::Oneself(_)
@@ -205,6 +215,7 @@ impl Refusal {
             Refusal::NotOwn { .. } => Some(
                 "to hand a received record on, pass on the grant: `entente share grant … --section`",
             ),
+            Refusal::Publishers { .. } => Some("leave it out, and ask them"),
             Refusal::MayNotContribute { .. } => {
                 Some("ask the share's opener, or whoever brought you in, for `--contribute`")
             }

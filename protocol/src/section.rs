@@ -24,6 +24,7 @@ use crate::vocabulary::Kind;
 
 mod publish;
 mod replan;
+mod weight;
 
 /// Where a record of the book stands in a share.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -49,6 +50,8 @@ pub(crate) struct Section {
     /// The classes as the last plan had them.
     pub classes: BTreeMap<Kind, Vec<plan::Class>>,
     pub homes: BTreeMap<Arc<Slot>, CompartmentId>,
+    /// How much more each compartment may be overwritten and erased before it is weighed again.
+    pub room: BTreeMap<CompartmentId, u64>,
 }
 
 /// A record that was not placed, or not for everybody.

@@ -104,6 +104,8 @@ pub struct NewGrant {
     pub scope: Scope,
     /// For which records; stays at home.
     pub selector: Option<String>,
+    /// Whether values from before the grant may be seen; the publisher's to say.
+    pub with_history: bool,
     /// How many further hand-overs.
     pub depth: u8,
     /// When it ends, ms.
@@ -213,6 +215,17 @@ impl Replica {
         }
     }
 
+    /// For which records, and from when on: the publisher's to say, so not of what is passed on.
+    fn check_choices(&self, new: &NewGrant, parent: Option<GrantId>) -> Result<(), Refusal> {
+        let what = match new {
+            _ if parent.is_none() => return Ok(()),
+            NewGrant { selector: Some(_), .. } => "for which of its records a grant is meant",
+            NewGrant { with_history: true, .. } => "whether values from before may be seen",
+            NewGrant { .. } => return Ok(()),
+        };
+        Err(Refusal::Publishers { org: self.directory.name(&new.section).to_owned(), what })
+    }
+
     fn pass_on(&self, parent: &GrantInfo, new: &NewGrant) -> Result<(), ChainError> {
         self.grants.pass_on_check(&parent.id, &new.scope, new.depth, new.expires_at)
     }
@@ -254,6 +267,7 @@ impl Replica {
         }
         new.scope = self.completed(&new.scope)?;
         let parent = self.parent_of(&new)?;
+        self.check_choices(&new, parent)?;
         if let (Some(text), Scope::Fields { kind, .. }) = (&new.selector, &new.scope) {
             Selector::parse(*kind, text)?;
         }
@@ -279,8 +293,11 @@ impl Replica {
             expires_at: new.expires_at,
             nonce,
         })?);
-        if let (Some(text), None) = (&new.selector, parent) {
+        if let Some(text) = &new.selector {
             self.put(&keys::selector(&id), codec::to_bytes(text))?;
+        }
+        if new.with_history {
+            self.put(&keys::history(&id), codec::to_bytes(&true))?;
         }
         let state = self.grant_state(&id);
         // In one's own section the plan admits it with the commit.
@@ -295,6 +312,7 @@ impl Replica {
         };
         self.grantee(&new.to)?;
         let parent = self.parent_of(new)?;
+        self.check_choices(new, parent)?;
         let selector =
             new.selector.as_deref().map(|text| Selector::parse(kind, text)).transpose()?;
         let mut leaving = Leaving { org: new.to, kind, fields, records: 0, held_back: 0 };

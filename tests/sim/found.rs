@@ -203,6 +203,7 @@ pub fn a_contributor_whose_right_has_ended_goes_on_with_its_book() {
         to: world.id(C),
         scope: fields(Kind::Customer, &["org_name"], false),
         selector: None,
+        with_history: false,
         depth: 0,
         expires_at: None,
     };

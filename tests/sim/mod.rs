@@ -7,6 +7,7 @@ mod mutations;
 mod oracle;
 mod random;
 mod records;
+mod rolls;
 mod settled;
 mod steps;
 mod hostile;

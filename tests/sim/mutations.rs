@@ -6,13 +6,14 @@ use crate::mutation::{Law, without};
 
 use super::found;
 use super::random::{Sim, play, steps};
+use super::rolls;
 
 /// Seeds within which a broken rule must be noticed.
 const SEEDS: u64 = 120;
 
 // Not here: `LateErased`. Statements go before bundles, so whoever writes into an erased record
 // redacts it before anybody else sees it; only a hostile node reaches that check.
-const LAWS: [Law; 23] = [
+const LAWS: [Law; 24] = [
     Law::Depth,
     Law::Fields,
     Law::Edit,
@@ -29,6 +30,7 @@ const LAWS: [Law; 23] = [
     Law::Evidence,
     Law::FollowCustomer,
     Law::Superseded,
+    Law::Overgrown,
     Law::Redaction,
     Law::Retired,
     Law::Turn,
@@ -46,6 +48,7 @@ fn story(law: Law) -> Option<fn()> {
         }
         Law::LaterNames => found::who_lost_its_grant_does_not_learn_who_came_later,
         Law::Grantee => found::an_org_that_is_known_only_as_an_editor_is_granted_nothing,
+        Law::Overgrown => rolls::what_is_mostly_overwritten_is_sent_anew_and_nothing_is_lost,
         Law::Turn => found::a_record_that_is_placed_again_is_seen_again,
         Law::Announce => found::who_is_admitted_later_hears_of_what_was_there_without_reconnecting,
         Law::FollowCustomer => found::what_is_about_a_customer_goes_when_the_customer_goes,

@@ -364,6 +364,7 @@ impl Sim {
             to: self.world.id(to),
             scope,
             selector,
+            with_history: false,
             depth,
             expires_at: None,
         };

@@ -284,6 +284,7 @@ fn grant_order(
         to: replica.find_partner(&order.partner)?,
         scope,
         selector: order.selector.clone(),
+        with_history: order.with_history,
         depth: order.depth,
         expires_at,
     })

@@ -13,6 +13,7 @@ use crate::vocabulary::Kind;
 pub(super) struct Matching<'a> {
     pub(super) open: BTreeMap<CompartmentId, &'a Open>,
     orgs: BTreeMap<GrantId, OrgId>,
+    histories: BTreeSet<GrantId>,
     pub(super) slots: Vec<Arc<Slot>>,
     by_record: BTreeMap<RecordId, Arc<Vec<usize>>>,
     /// Per compartment: how many records are in it, and how many of them want each slot.
@@ -53,6 +54,7 @@ impl<'a> Matching<'a> {
         Self {
             open: open.iter().map(|o| (o.compartment, o)).collect(),
             orgs: rules.iter().map(|rule| (rule.grant, rule.org)).collect(),
+            histories: rules.iter().filter(|r| r.history).map(|r| r.grant).collect(),
             slots: distinct.into_iter().map(|slot| Arc::new(slot.clone())).collect(),
             by_record,
             counts,
@@ -82,11 +84,13 @@ impl<'a> Matching<'a> {
 
     /// Whether nobody would be let in to values from before its time.
     fn may_admit(&self, open: &Open, slot: usize) -> bool {
-        let reads = |grant| self.orgs.get(grant).is_some_and(|org| open.readers.contains(org));
+        let may_look_back = |grant| {
+            self.histories.contains(grant)
+                || self.orgs.get(grant).is_some_and(|org| open.readers.contains(org))
+        };
         broken(Law::Superseded)
             || !open.superseded
-            || open.with_history
-            || self.newcomers(open, &slot).iter().all(reads)
+            || self.newcomers(open, &slot).iter().all(may_look_back)
     }
 
     /// The slot for whose sake records stay in the compartment.

@@ -36,8 +36,15 @@ fn names(fields: &[&str]) -> BTreeSet<String> {
     fields.iter().map(|field| (*field).to_owned()).collect()
 }
 fn rule(n: usize, to: usize, fields: &[&str]) -> Rule {
-    let (fields, edit) = (names(fields), false);
-    Rule { grant: grant(n), parent: None, org: org(to), kind: Kind::Customer, fields, edit }
+    Rule {
+        grant: grant(n),
+        parent: None,
+        org: org(to),
+        kind: Kind::Customer,
+        fields: names(fields),
+        edit: false,
+        history: false,
+    }
 }
 
 /// Two kinds: even records are customers, odd ones events.
@@ -92,16 +99,9 @@ impl World {
                     let id = compartment(self.next);
                     let (kind, fields) = (slot.kind, slot.fields.clone());
                     let admitted = slot.grants.keys().copied().collect();
-                    let (readers, superseded, with_history) = (BTreeSet::new(), false, false);
-                    let open = Open {
-                        compartment: id,
-                        kind,
-                        fields,
-                        admitted,
-                        readers,
-                        superseded,
-                        with_history,
-                    };
+                    let (readers, superseded) = (BTreeSet::new(), false);
+                    let open =
+                        Open { compartment: id, kind, fields, admitted, readers, superseded };
                     self.open.insert(id, open);
                     id
                 }
@@ -136,7 +136,7 @@ impl World {
             for grant in grants {
                 let rule = self.rules.iter().find(|rule| rule.grant == *grant).unwrap();
                 assert!(
-                    !before.superseded || before.with_history || before.readers.contains(&rule.org),
+                    !before.superseded || rule.history || before.readers.contains(&rule.org),
                     "a newcomer would see values from before its time"
                 );
             }
@@ -196,6 +196,7 @@ impl World {
                         kind: above.kind,
                         fields: fields.intersection(&above.fields).cloned().collect(),
                         edit: above.edit && seed.below(2) == 0,
+                        history: false,
                     },
                     None => {
                         let (parent, edit) = (None, seed.below(2) == 0);
@@ -203,7 +204,7 @@ impl World {
                         if seed.below(2) == 0 {
                             self.selected.insert(grant(id), Self::some_records(seed));
                         }
-                        Rule { grant: grant(id), parent, org, kind, fields, edit }
+                        Rule { grant: grant(id), parent, org, kind, fields, edit, history: false }
                     }
                 };
                 if !rule.fields.is_empty() {
@@ -343,13 +344,13 @@ fn a_newcomer_joins_a_compartment_only_if_it_sees_nothing_from_before_its_time()
         (true, true, 2, true),
         (true, false, 1, true),
     ];
-    for (superseded, with_history, to, joins) in cases {
+    for (superseded, history, to, joins) in cases {
         let mut world = settled_world();
         let open = world.open.get_mut(&compartment(1)).unwrap();
-        (open.superseded, open.with_history) = (superseded, with_history);
-        world.rules.push(rule(2, to, &["name", "region"]));
+        open.superseded = superseded;
+        world.rules.push(Rule { history, ..rule(2, to, &["name", "region"]) });
         let plan = world.plan();
-        let case = format!("{superseded} {with_history} {to}");
+        let case = format!("{superseded} {history} {to}");
         assert_eq!(!plan.admit.is_empty(), joins, "{case}");
         assert_eq!(plan.moves.is_empty(), joins, "{case}");
         assert_eq!(plan.retire.is_empty(), joins, "{case}: else it is rolled");

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::weight::Weight;
 use super::{MOVES_AT_ONCE, Moving, Publication, Section, record_of};
 use crate::codec;
 use crate::facet::Schema;
 use crate::id::{CompartmentId, GrantId, LogId, Nonce, RecordId, ShareId, StatementId};
-use crate::ingest::FacetRow;
-use crate::keys::{self, FacetKey};
+use crate::keys;
 use crate::mutation::{Law, broken};
 use crate::plan::{self, Home, Open, Rule, Slot};
 use crate::refusal::Refusal;
@@ -33,6 +33,7 @@ impl Replica {
                 kind: *kind,
                 fields: fields.iter().cloned().collect(),
                 edit: *edit,
+                history: self.read(&keys::history(&grant.id))?.unwrap_or(false),
             });
             if let Some(text) = self.read::<String>(&keys::selector(&grant.id))? {
                 section.selectors.insert(grant.id, (*kind, Selector::parse(*kind, &text)?));
@@ -70,15 +71,25 @@ impl Replica {
         }
         self.retreat(share, &mut publications, &mut reached)?;
         let kept = |kind: Kind| self.publishing_grant(share, kind).is_ok();
-        let mut open = self.open_compartments(share, edited)?;
+        let weights = self.weights(share)?;
+        let mut open = self.open_compartments(share, &weights, edited)?;
         open.retain(|open| kept(open.kind));
-        let ended = self.written_under_ended_rights(&open);
-        open.retain(|open| !ended.contains(&open.compartment));
+        let mut rolled = self.written_under_ended_rights(&open);
+        rolled.extend(
+            open.iter()
+                .map(|open| open.compartment)
+                .filter(|id| weights.get(id).is_some_and(Weight::overgrown)),
+        );
+        open.retain(|open| !rolled.contains(&open.compartment));
+        section.room = open
+            .iter()
+            .map(|open| (open.compartment, weights.get(&open.compartment).map_or(0, Weight::room)))
+            .collect();
         section.rules.retain(|rule| kept(rule.kind));
         assigned.retain(|record, _| reached.contains_key(record));
         let wanted = plan::wanted(&open, &section.rules, &assigned, &reached);
         let mut plan = plan::plan(&open, &section.rules, &assigned, &wanted);
-        plan.retire.extend(ended);
+        plan.retire.extend(rolled);
         for kind in Kind::ALL {
             let classes = plan::classes(&section.rules, kind);
             section.classes.insert(kind, plan::settled(classes, &open, &assigned));
@@ -274,27 +285,20 @@ impl Replica {
     fn open_compartments(
         &self,
         share: &ShareId,
+        weights: &BTreeMap<CompartmentId, Weight>,
         edited: Option<(Kind, RecordId)>,
     ) -> Result<Vec<Open>, Refusal> {
         let me = self.me.party.org;
-        let mut superseded: BTreeSet<CompartmentId> = BTreeSet::new();
+        let is_superseded =
+            |(id, weight): (&CompartmentId, &Weight)| weight.superseded.then_some(*id);
+        let mut superseded: BTreeSet<CompartmentId> =
+            weights.iter().filter_map(is_superseded).collect();
         // What has changed in the book and not in the facets yet is as good as overwritten: a
         // newcomer must not be let in on the old value just before the new one comes.
         for (_, record) in self.dirty.records.iter().chain(&edited) {
             if let Some(publication) = self.publication(share, record)? {
                 superseded.extend(publication.homes.keys());
             }
-        }
-        for kind in Kind::ALL {
-            for_each(&self.store, &keys::facets(kind, Some(share), Some(&me)), |key, bytes| {
-                if let Some(key) = FacetKey::parse(key)
-                    && !superseded.contains(&key.compartment)
-                    && codec::own::<FacetRow>(bytes)?.superseded()
-                {
-                    superseded.insert(key.compartment);
-                }
-                Ok::<_, Refusal>(())
-            })?;
         }
         let mine = self.dossiers.iter().filter(|(_, opening, dossier)| {
             opening.share == Some(*share) && opening.section == me && !dossier.retired()
@@ -308,7 +312,6 @@ impl Replica {
                 readers: admitted.iter().filter_map(|g| self.grants.audience(g)).collect(),
                 admitted,
                 superseded: superseded.contains(id),
-                with_history: false,
             }
         });
         Ok(open.collect())
