@@ -2,8 +2,9 @@
 //! Opens it, holds the lock, and refuses a damaged store instead of showing an empty one.
 //! Knows nothing of what is kept in it.
 //!
-//! The directory: `lock` (held while open), `sentinel` (identity, written once), `commits` (how far
-//! the store got, for noticing a store that went back), `sled/` (the engine's own files).
+//! The directory: `lock` (held while open), `sentinel` (which store this is and which engine
+//! directory holds it), `commits` (how far the store got, for noticing a store that went back),
+//! `sled/` or `sled-2/` (the engine's own files; the other one exists while the store is rewritten).
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -14,6 +15,7 @@ use thiserror::Error;
 mod check;
 mod dump;
 mod encoding;
+mod rewrite;
 mod sled;
 mod verify;
 
@@ -23,6 +25,7 @@ mod conformance;
 pub use check::{Damage, StoreId};
 pub use dump::{DumpError, dump};
 pub use encoding::{Flaw, MAX_VALUE_BYTES};
+pub use rewrite::{RewriteError, Rewriter, Rewritten, Step};
 pub use sled::{MAX_KEY_BYTES, Reader, SledError, SledStore};
 pub use verify::{Problem, RepairError, Repaired, Report, repair, verify};
 

@@ -12,18 +12,69 @@ use thiserror::Error;
 
 use super::encoding::u64_at;
 use super::sled::{
-    FENCE_KEYS, MANIFEST_KEY, Reader, SledError, SledStore, fence_keys, open_engine,
+    FENCE_KEYS, Files, MANIFEST_KEY, Reader, SledError, SledStore, fence_keys, open_engine,
 };
 use super::{DirectoryLock, OpenError, at, sync_directory};
 
 /// The format that this version writes.
 pub const FORMAT: u32 = 1;
 
-const ENGINE_DIRECTORY: &str = "sled";
 const CREATING_DIRECTORY: &str = "creating";
 const SENTINEL: &str = "sentinel";
 const COMMITS: &str = "commits";
 const SENTINEL_TITLE: &str = "entente store";
+
+/// Which of its two places in the store's directory the engine is in. Writing the store anew fills
+/// the other place; the sentinel says which of them counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    First,
+    Second,
+}
+
+impl Side {
+    const BOTH: [Self; 2] = [Self::First, Self::Second];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::First => "sled",
+            Self::Second => "sled-2",
+        }
+    }
+
+    pub fn other(self) -> Self {
+        match self {
+            Self::First => Self::Second,
+            Self::Second => Self::First,
+        }
+    }
+
+    /// The engine's directory on this side.
+    pub fn of(self, directory: &Path) -> PathBuf {
+        directory.join(self.name())
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        Self::BOTH.into_iter().find(|side| side.name() == name)
+    }
+
+    /// The side that holds the store where no sentinel says so: the only one there is.
+    fn only(directory: &Path) -> Result<Option<Self>, Damage> {
+        match Self::BOTH.map(|side| side.of(directory).exists()) {
+            [false, false] => Ok(None),
+            [true, false] => Ok(Some(Self::First)),
+            [false, true] => Ok(Some(Self::Second)),
+            [true, true] => Err(Damage::Sentinel),
+        }
+    }
+}
+
+/// What stands beside the engine's files and says what they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sentinel {
+    pub id: StoreId,
+    pub side: Side,
+}
 
 /// Which store this is: drawn when it is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -185,14 +236,21 @@ impl CommitCounter {
 pub(super) fn open(directory: &Path, cache_bytes: u64) -> Result<SledStore, OpenError> {
     let lock = Arc::new(DirectoryLock::take(directory)?);
     let damaged = |damage| OpenError::Damaged { path: directory.to_owned(), damage };
-    let engine_directory = directory.join(ENGINE_DIRECTORY);
     let sentinel = read_sentinel(directory)?.transpose().map_err(damaged)?;
-    if sentinel.is_none() && !engine_directory.exists() {
-        let (store, creating) = create(directory, cache_bytes, &lock)?;
-        let id = store.id();
-        drop(store);
-        install(directory, &creating, id)?;
-    }
+    let side = match sentinel {
+        Some(sentinel) => sentinel.side,
+        None => match Side::only(directory).map_err(damaged)? {
+            Some(side) => side,
+            None => {
+                let (store, creating) = create(directory, cache_bytes, &lock)?;
+                let id = store.id();
+                drop(store);
+                install(directory, &creating, Sentinel { id, side: Side::First })?;
+                Side::First
+            }
+        },
+    };
+    let engine_directory = side.of(directory);
     if !has_engine_files(&engine_directory) {
         return Err(damaged(Damage::FilesMissing));
     }
@@ -205,16 +263,37 @@ pub(super) fn open(directory: &Path, cache_bytes: u64) -> Result<SledStore, Open
     let manifest = Manifest::of(&tree).map_err(damaged)?;
     let mut counter = CommitCounter::open(directory)?;
     match read_sentinel(directory)?.transpose().map_err(damaged)? {
-        Some(id) => differs(id, &manifest, &mut counter).map_err(damaged)?,
+        Some(sentinel) => differs(sentinel.id, &manifest, &mut counter).map_err(damaged)?,
         // The power went between the last two steps of making it, or someone removed the file.
-        None => write_sentinel(directory, manifest.id)?,
+        None => write_sentinel(directory, Sentinel { id: manifest.id, side })?,
     }
-    SledStore::new(tree, manifest, counter, directory, &engine_directory, lock)
+    // A copy that was not completed, or what one took the place of.
+    remove_engine(directory, side.other())?;
+    let live = Files::of(tree, side, &engine_directory)?;
+    SledStore::new(live, manifest, counter, directory, cache_bytes, lock)
+}
+
+/// Removes the engine's files on a side that does not count.
+pub(super) fn remove_engine(directory: &Path, side: Side) -> Result<(), OpenError> {
+    let path = side.of(directory);
+    match fs::remove_dir_all(&path) {
+        Ok(()) => sync_directory(directory),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(at(&path)(error)),
+    }
+}
+
+/// The side that the sentinel names, or the only one there is.
+fn side_of(directory: &Path) -> Result<Side, OpenError> {
+    let sentinel = read_sentinel(directory)?.and_then(Result::ok);
+    let side = sentinel.map(|sentinel| sentinel.side);
+    Ok(side.or_else(|| Side::only(directory).ok().flatten()).unwrap_or(Side::First))
 }
 
 /// Opens what is there for reading, whatever the checks say.
 pub(super) fn inspect(directory: &Path, cache_bytes: u64) -> Result<Reader, OpenError> {
-    let engine_directory = directory.join(ENGINE_DIRECTORY);
+    let side = side_of(directory)?;
+    let engine_directory = side.of(directory);
     if !has_engine_files(&engine_directory) {
         let path = directory.to_owned();
         return Err(OpenError::Damaged { path, damage: Damage::FilesMissing });
@@ -223,7 +302,8 @@ pub(super) fn inspect(directory: &Path, cache_bytes: u64) -> Result<Reader, Open
     let tree = open_engine(&engine_directory, cache_bytes)?;
     let manifest = Manifest::of(&tree).unwrap_or_default();
     let counter = CommitCounter::open(directory)?;
-    let store = SledStore::new(tree, manifest, counter, directory, &engine_directory, lock)?;
+    let live = Files::of(tree, side, &engine_directory)?;
+    let store = SledStore::new(live, manifest, counter, directory, cache_bytes, lock)?;
     Ok(store.reader())
 }
 
@@ -231,8 +311,8 @@ pub(super) fn inspect(directory: &Path, cache_bytes: u64) -> Result<Reader, Open
 pub(super) fn assess(directory: &Path, tree: &::sled::Db) -> Result<Option<Damage>, OpenError> {
     let damage = match (read_sentinel(directory)?, Manifest::of(tree)) {
         (Some(Err(damage)), _) | (_, Err(damage)) => Some(damage),
-        (Some(Ok(id)), Ok(manifest)) => {
-            differs(id, &manifest, &mut CommitCounter::open(directory)?).err()
+        (Some(Ok(sentinel)), Ok(manifest)) => {
+            differs(sentinel.id, &manifest, &mut CommitCounter::open(directory)?).err()
         }
         (None, Ok(_)) => None,
     };
@@ -250,6 +330,27 @@ fn differs(id: StoreId, manifest: &Manifest, counter: &mut CommitCounter) -> Res
     }
 }
 
+/// Makes an empty engine: everything but the manifest, without which it is no store.
+pub(super) fn make_engine(path: &Path, cache_bytes: u64) -> Result<::sled::Db, OpenError> {
+    match fs::remove_dir_all(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(at(path)(e)),
+        _ => {}
+    }
+    let tree = open_engine(path, cache_bytes)?;
+    let failed = |e: ::sled::Error| OpenError::Engine { path: path.to_owned(), source: e.into() };
+    for key in FENCE_KEYS.flat_map(fence_keys) {
+        tree.insert(key, &[]).map_err(failed)?;
+    }
+    tree.flush().map_err(failed)?;
+    for name in ["db", "conf"] {
+        let path = path.join(name);
+        let file = File::options().read(true).write(true).open(&path).map_err(at(&path))?;
+        file.sync_all().map_err(at(&path))?;
+    }
+    sync_directory(path)?;
+    Ok(tree)
+}
+
 /// Makes an empty store in a directory of its own, so that a crash leaves nothing that looks like
 /// a store. [`install`] puts it in place.
 pub(super) fn create(
@@ -258,45 +359,41 @@ pub(super) fn create(
     lock: &Arc<DirectoryLock>,
 ) -> Result<(SledStore, PathBuf), OpenError> {
     let creating = directory.join(CREATING_DIRECTORY);
-    match fs::remove_dir_all(&creating) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(at(&creating)(e)),
-        _ => {}
-    }
+    let tree = make_engine(&creating, cache_bytes)?;
     let id = StoreId::draw().map_err(at(directory))?;
     let manifest = Manifest { id, commits: 1, ..Manifest::default() };
-    let tree = open_engine(&creating, cache_bytes)?;
-    let failed = |e: ::sled::Error| OpenError::Engine { path: creating.clone(), source: e.into() };
-    tree.insert(MANIFEST_KEY, manifest.encode()).map_err(failed)?;
-    for key in FENCE_KEYS.flat_map(fence_keys) {
-        tree.insert(key, &[]).map_err(failed)?;
-    }
-    tree.flush().map_err(failed)?;
-    for name in ["db", "conf"] {
-        let path = creating.join(name);
-        let file = File::options().read(true).write(true).open(&path).map_err(at(&path))?;
-        file.sync_all().map_err(at(&path))?;
-    }
-    sync_directory(&creating)?;
+    let failed = |source: Box<dyn std::error::Error + Send + Sync>| OpenError::Engine {
+        path: creating.clone(),
+        source,
+    };
+    tree.insert(MANIFEST_KEY, manifest.encode()).map_err(|e| failed(e.into()))?;
+    let live = Files::of(tree, Side::First, &creating)?;
+    live.sync().map_err(|e| failed(e.into()))?;
     // It counts beside its own files: the counter in the store's directory is another store's yet.
     let counter = CommitCounter::open(&creating)?;
-    let store = SledStore::new(tree, manifest, counter, directory, &creating, Arc::clone(lock))?;
+    let lock = Arc::clone(lock);
+    let store = SledStore::new(live, manifest, counter, directory, cache_bytes, lock)?;
     Ok((store, creating))
 }
 
 /// Puts a made store in place, where no engine directory may be; the sentinel comes last, so that
 /// a crash before it is noticed or mended, never taken for a new store.
-pub(super) fn install(directory: &Path, creating: &Path, id: StoreId) -> Result<(), OpenError> {
+pub(super) fn install(
+    directory: &Path,
+    creating: &Path,
+    sentinel: Sentinel,
+) -> Result<(), OpenError> {
     let mut counter = CommitCounter::open(directory)?;
     counter.note(1);
     counter.0.sync_all().map_err(at(directory))?;
-    let engine_directory = directory.join(ENGINE_DIRECTORY);
+    let engine_directory = sentinel.side.of(directory);
     fs::rename(creating, &engine_directory).map_err(at(&engine_directory))?;
     sync_directory(directory)?;
-    write_sentinel(directory, id)
+    write_sentinel(directory, sentinel)
 }
 
-/// Moves the engine's files out of the way and says where they are now.
-pub(super) fn set_aside(directory: &Path) -> Result<PathBuf, OpenError> {
+/// Moves the engine's files out of the way and says where they are now, and where they were.
+pub(super) fn set_aside(directory: &Path) -> Result<(PathBuf, Side), OpenError> {
     let mut number = 1;
     let aside = loop {
         let aside = directory.join(format!("damaged-{number}"));
@@ -305,10 +402,11 @@ pub(super) fn set_aside(directory: &Path) -> Result<PathBuf, OpenError> {
         }
         number += 1;
     };
-    let engine_directory = directory.join(ENGINE_DIRECTORY);
+    let side = side_of(directory)?;
+    let engine_directory = side.of(directory);
     fs::rename(&engine_directory, &aside).map_err(at(&engine_directory))?;
     sync_directory(directory)?;
-    Ok(aside)
+    Ok((aside, side))
 }
 
 fn has_engine_files(engine_directory: &Path) -> bool {
@@ -322,34 +420,40 @@ fn is_corruption(source: &(dyn std::error::Error + 'static)) -> bool {
         || matches!(source.downcast_ref::<SledError>(), Some(SledError::Panicked))
 }
 
-fn read_sentinel(directory: &Path) -> Result<Option<Result<StoreId, Damage>>, OpenError> {
+fn read_sentinel(directory: &Path) -> Result<Option<Result<Sentinel, Damage>>, OpenError> {
     let path = directory.join(SENTINEL);
     let bytes = match fs::read(&path) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(at(&path)(e)),
     };
-    let Some((format, id)) = parse_sentinel(&bytes) else {
+    let Some((format, sentinel)) = parse_sentinel(&bytes) else {
         return Ok(Some(Err(Damage::Sentinel)));
     };
     if format > FORMAT {
         return Err(OpenError::NewerFormat { path: directory.to_owned(), found: format });
     }
-    Ok(Some(id.ok_or(Damage::Sentinel)))
+    Ok(Some(sentinel.ok_or(Damage::Sentinel)))
 }
 
-fn parse_sentinel(bytes: &[u8]) -> Option<(u32, Option<StoreId>)> {
+fn parse_sentinel(bytes: &[u8]) -> Option<(u32, Option<Sentinel>)> {
     let text = std::str::from_utf8(bytes).ok()?;
     let mut lines = text.strip_prefix(SENTINEL_TITLE)?.strip_prefix('\n')?.lines();
     let format = lines.next()?.strip_prefix("format ")?.parse().ok()?;
     let id = lines.next().and_then(|l| l.strip_prefix("id ")).and_then(StoreId::parse);
-    Some((format, id))
+    let side = match lines.next() {
+        None => Some(Side::First),
+        Some(line) => line.strip_prefix("engine ").and_then(Side::parse),
+    };
+    Some((format, id.zip(side).map(|(id, side)| Sentinel { id, side })))
 }
 
-fn write_sentinel(directory: &Path, id: StoreId) -> Result<(), OpenError> {
+/// Says which store this is and where its engine is: all at once, and for ever when it returns.
+pub(super) fn write_sentinel(directory: &Path, sentinel: Sentinel) -> Result<(), OpenError> {
     let path = directory.join(SENTINEL);
     let new = directory.join("sentinel.new");
-    let text = format!("{SENTINEL_TITLE}\nformat {FORMAT}\nid {id}\n");
+    let (id, engine) = (sentinel.id, sentinel.side.name());
+    let text = format!("{SENTINEL_TITLE}\nformat {FORMAT}\nid {id}\nengine {engine}\n");
     let written = File::create(&new).and_then(|mut file| {
         file.write_all(text.as_bytes())?;
         file.sync_all()

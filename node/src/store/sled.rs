@@ -10,11 +10,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use ::sled::IVec;
 use entente_protocol::store::{Batch, Entry, Store, StoreError};
 use thiserror::Error;
 
-use super::check::{CommitCounter, Manifest, StoreId, fingerprint};
+use super::check::{CommitCounter, Manifest, Side, StoreId, fingerprint};
 use super::encoding::{self, CHUNK_BYTES, Chunks, Encoder, Flaw, MAX_VALUE_BYTES};
+use super::rewrite::{self, Copy, Rewriter};
 use super::{DirectoryLock, OpenError, at};
 
 /// The longest key that is taken. An inner page of the engine holds some 300 of them and must stay
@@ -45,6 +47,9 @@ pub enum SledError {
     /// An earlier commit failed, so that memory and disk may differ.
     #[error("an earlier write failed; the node has to be started again")]
     FailedBefore,
+    /// A copy of the store has other entries than the store.
+    #[error("the copy is not what the store is; `entente store dump` shows what can be read")]
+    UnlikeCopy,
     /// The engine panicked, which it does on some damaged files.
     #[error("the engine gave up")]
     Panicked,
@@ -63,22 +68,49 @@ pub struct Reader {
 }
 
 pub(super) struct Shared {
-    pub tree: ::sled::Db,
-    /// The engine's file once more, to sync it: the engine's own flush stops short of that.
-    file: File,
     state: RwLock<State>,
     pub directory: PathBuf,
+    pub cache_bytes: u64,
     // Dropped last: the directory is ours until the engine has let go.
     pub lock: Arc<DirectoryLock>,
 }
 
 /// Readers share it while they look; a commit has it alone until the batch is durable.
-struct State {
-    manifest: Manifest,
+pub(super) struct State {
+    pub live: Files,
+    pub manifest: Manifest,
     counter: CommitCounter,
     encoder: Encoder,
-    failed: bool,
+    pub failed: bool,
+    /// What is to take the place of `live`, while it is made.
+    pub copy: Option<Copy>,
 }
+
+/// An open engine and its file.
+pub(super) struct Files {
+    pub tree: ::sled::Db,
+    /// The engine's file once more, to sync it: the engine's own flush stops short of that.
+    file: File,
+    pub side: Side,
+}
+
+impl Files {
+    /// The files of an engine that is open.
+    pub fn of(tree: ::sled::Db, side: Side, engine_directory: &Path) -> Result<Self, OpenError> {
+        let path = engine_directory.join("db");
+        let file = File::options().read(true).write(true).open(&path).map_err(at(&path))?;
+        Ok(Self { tree, file, side })
+    }
+
+    /// Makes everything written so far durable.
+    pub fn sync(&self) -> Result<(), StoreError> {
+        self.tree.flush().map_err(engine)?;
+        self.file.sync_data().map_err(engine)
+    }
+}
+
+/// What a batch is in the engine: whole values by their keys there, none to remove one.
+pub(super) type Writes = Vec<(IVec, Option<IVec>)>;
 
 /// Opens the engine in its directory.
 pub(super) fn open_engine(directory: &Path, cache_bytes: u64) -> Result<::sled::Db, OpenError> {
@@ -110,19 +142,23 @@ pub(super) fn open_engine(directory: &Path, cache_bytes: u64) -> Result<::sled::
 
 impl SledStore {
     pub(super) fn new(
-        tree: ::sled::Db,
+        live: Files,
         manifest: Manifest,
         counter: CommitCounter,
         directory: &Path,
-        engine_directory: &Path,
+        cache_bytes: u64,
         lock: Arc<DirectoryLock>,
     ) -> Result<Self, OpenError> {
-        let path = engine_directory.join("db");
-        let file = File::options().read(true).write(true).open(&path).map_err(at(&path))?;
-        let encoder = Encoder::new().map_err(at(&path))?;
-        let state = RwLock::new(State { manifest, counter, encoder, failed: false });
+        let encoder = Encoder::new().map_err(at(directory))?;
+        let state = State { live, manifest, counter, encoder, failed: false, copy: None };
+        let state = RwLock::new(state);
         let directory = directory.to_owned();
-        Ok(Self { shared: Arc::new(Shared { tree, file, state, directory, lock }) })
+        Ok(Self { shared: Arc::new(Shared { state, directory, cache_bytes, lock }) })
+    }
+
+    /// A handle that writes the store anew.
+    pub fn rewriter(&self) -> Rewriter {
+        Rewriter { shared: Arc::clone(&self.shared) }
     }
 
     /// A handle for another thread.
@@ -148,7 +184,7 @@ impl Reader {
 
     /// The bytes that the store takes on disk.
     pub fn size_bytes(&self) -> Result<u64, StoreError> {
-        self.shared.tree.size_on_disk().map_err(engine)
+        self.shared.read(|tree| tree.size_on_disk().map_err(engine))
     }
 }
 
@@ -187,60 +223,63 @@ impl Shared {
         self.state.read().unwrap_or_else(PoisonError::into_inner).manifest
     }
 
+    /// The engine, for as long as nobody commits or rewrites.
+    pub fn tree(&self) -> ::sled::Db {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).live.tree.clone()
+    }
+
     /// Runs a read while no commit is under way.
-    pub fn read<T>(&self, read: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub fn read<T>(
+        &self,
+        read: impl FnOnce(&::sled::Db) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         if state.failed {
             return Err(engine(SledError::FailedBefore));
         }
-        guarded(read)
+        guarded(|| read(&state.live.tree))
+    }
+
+    /// Runs a change of the store that is alone with it.
+    pub fn alone<T>(
+        &self,
+        change: impl FnOnce(&mut State) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if state.failed {
+            return Err(engine(SledError::FailedBefore));
+        }
+        guarded(|| change(&mut state))
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.read(|| match self.tree.get(entry_key(key)).map_err(engine)? {
-            Some(stored) => self.value(key, &stored).map(Some),
+        self.read(|tree| match tree.get(entry_key(key)).map_err(engine)? {
+            Some(stored) => value(tree, key, &stored).map(Some),
             None => Ok(None),
         })
     }
 
     fn scan(&self, prefix: &[u8], after: &[u8], limit: usize) -> Result<Vec<Entry>, StoreError> {
         let first = entry_key(prefix);
-        let entries = if !after.is_empty() && after >= prefix {
+        let start = if !after.is_empty() && after >= prefix {
             let mut beyond = entry_key(after);
             beyond.push(0);
-            self.tree.range(beyond..)
+            beyond
         } else {
-            self.tree.range(first.as_slice()..)
+            first.clone()
         };
-        self.read(|| {
+        self.read(|tree| {
             let mut out = Vec::new();
-            for entry in entries.take(limit) {
+            for entry in tree.range(start..).take(limit) {
                 let (key, stored) = entry.map_err(engine)?;
                 if !key.starts_with(&first) {
                     break;
                 }
-                let value = self.value(&key[1..], &stored)?;
+                let value = value(tree, &key[1..], &stored)?;
                 out.push((key[1..].to_vec(), value));
             }
             Ok(out)
         })
-    }
-
-    /// The value behind what is stored under an entry's key.
-    pub fn value(&self, key: &[u8], stored: &[u8]) -> Result<Vec<u8>, StoreError> {
-        let damaged = |flaw: Flaw| StoreError::Damaged { key: key.to_vec(), what: flaw.what() };
-        let Some(chunks) = Chunks::of(stored).map_err(damaged)? else {
-            return encoding::decode(stored).map_err(damaged);
-        };
-        let mut whole = Vec::with_capacity(chunks.bytes as usize);
-        for index in 0..chunks.count {
-            let chunk = self.tree.get(chunk_key(&chunks, index)).map_err(engine)?;
-            whole.extend_from_slice(&chunk.ok_or_else(|| damaged(Flaw::MissingChunk))?);
-        }
-        if whole.len() != chunks.bytes as usize {
-            return Err(damaged(Flaw::WrongLength));
-        }
-        encoding::decode(&whole).map_err(damaged)
     }
 
     fn commit(&self, batch: Batch) -> Result<(), StoreError> {
@@ -248,83 +287,99 @@ impl Shared {
             return Ok(());
         }
         refuse_oversized(&batch)?;
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        if state.failed {
-            return Err(engine(SledError::FailedBefore));
-        }
-        let (writes, manifest) = guarded(|| self.prepare(batch, &mut state))?;
-        // From here on an error leaves open what is on disk; a sync that failed once says nothing
-        // when it succeeds the next time. So nothing is read or written any more.
-        state.failed = true;
-        guarded(|| {
-            self.tree.apply_batch(writes).map_err(engine)?;
-            self.tree.flush().map_err(engine)?;
-            self.file.sync_data().map_err(engine)
-        })?;
-        state.failed = false;
-        state.manifest = manifest;
-        state.counter.note(manifest.commits);
-        Ok(())
+        self.alone(|state| {
+            let (writes, manifest) = prepare(batch, state)?;
+            let mut together = ::sled::Batch::default();
+            for (key, value) in &writes {
+                match value.clone() {
+                    Some(value) => together.insert(key.clone(), value),
+                    None => together.remove(key.clone()),
+                }
+            }
+            together.insert(MANIFEST_KEY, manifest.encode());
+            // From here on an error leaves open what is on disk; a sync that failed once says
+            // nothing when it succeeds the next time. So nothing is read or written any more.
+            state.failed = true;
+            state.live.tree.apply_batch(together).map_err(engine)?;
+            state.live.sync()?;
+            state.failed = false;
+            state.manifest = manifest;
+            state.counter.note(manifest.commits);
+            rewrite::follow(state, &self.directory, &writes);
+            Ok(())
+        })
     }
+}
 
-    /// The engine's batch for ours: values encoded and cut, the chunks of what they replace
-    /// removed, the manifest moved on.
-    fn prepare(
-        &self,
-        batch: Batch,
-        state: &mut State,
-    ) -> Result<(::sled::Batch, Manifest), StoreError> {
-        let mut manifest = state.manifest;
-        manifest.commits += 1;
-        let mut writes = ::sled::Batch::default();
-        let mut ordinal = 0;
-        for (key, value) in batch.writes {
-            let key = entry_key(&key);
-            let old = self.tree.get(&key).map_err(engine)?;
-            // A head that cannot be read is no reason to refuse what replaces it.
-            let old_chunks = old.as_ref().and_then(|old| Chunks::of(old).ok().flatten());
-            if let Some(chunks) = old_chunks {
-                for index in 0..chunks.count {
-                    writes.remove(chunk_key(&chunks, index).as_slice());
-                }
-                manifest.chunks = manifest.chunks.saturating_sub(u64::from(chunks.count));
-            }
-            if let Some(old) = &old {
-                manifest.entries = manifest.entries.saturating_sub(1);
-                manifest.sum = manifest.sum.wrapping_sub(fingerprint(&key, old));
-            }
-            let Some(value) = value else {
-                if old.is_some() {
-                    writes.remove(key);
-                }
-                continue;
-            };
-            manifest.entries += 1;
-            let stored = state.encoder.encode(&value);
-            if stored.len() <= CHUNK_BYTES {
-                manifest.sum = manifest.sum.wrapping_add(fingerprint(&key, &stored));
-                writes.insert(key, stored);
-                continue;
-            }
-            let pieces = stored.chunks(CHUNK_BYTES);
-            let chunks = Chunks {
-                commit: manifest.commits,
-                ordinal,
-                count: pieces.len() as u32,
-                bytes: stored.len() as u32,
-            };
-            ordinal += 1;
-            manifest.chunks += u64::from(chunks.count);
-            for (index, piece) in pieces.enumerate() {
-                writes.insert(chunk_key(&chunks, index as u32).as_slice(), piece);
-            }
-            let head = chunks.head();
-            manifest.sum = manifest.sum.wrapping_add(fingerprint(&key, &head));
-            writes.insert(key, head);
-        }
-        writes.insert(MANIFEST_KEY, manifest.encode());
-        Ok((writes, manifest))
+/// The value behind what is stored under an entry's key.
+pub(super) fn value(tree: &::sled::Db, key: &[u8], stored: &[u8]) -> Result<Vec<u8>, StoreError> {
+    let damaged = |flaw: Flaw| StoreError::Damaged { key: key.to_vec(), what: flaw.what() };
+    let Some(chunks) = Chunks::of(stored).map_err(damaged)? else {
+        return encoding::decode(stored).map_err(damaged);
+    };
+    let mut whole = Vec::with_capacity(chunks.bytes as usize);
+    for index in 0..chunks.count {
+        let chunk = tree.get(chunk_key(&chunks, index)).map_err(engine)?;
+        whole.extend_from_slice(&chunk.ok_or_else(|| damaged(Flaw::MissingChunk))?);
     }
+    if whole.len() != chunks.bytes as usize {
+        return Err(damaged(Flaw::WrongLength));
+    }
+    encoding::decode(&whole).map_err(damaged)
+}
+
+/// The engine's writes for a batch: values encoded and cut, the chunks of what they replace
+/// removed; and what the manifest says with them.
+fn prepare(batch: Batch, state: &mut State) -> Result<(Writes, Manifest), StoreError> {
+    let mut manifest = state.manifest;
+    manifest.commits += 1;
+    let mut writes = Writes::new();
+    let mut ordinal = 0;
+    for (key, value) in batch.writes {
+        let key = entry_key(&key);
+        let old = state.live.tree.get(&key).map_err(engine)?;
+        // A head that cannot be read is no reason to refuse what replaces it.
+        let old_chunks = old.as_ref().and_then(|old| Chunks::of(old).ok().flatten());
+        if let Some(chunks) = old_chunks {
+            for index in 0..chunks.count {
+                writes.push(((&chunk_key(&chunks, index)).into(), None));
+            }
+            manifest.chunks = manifest.chunks.saturating_sub(u64::from(chunks.count));
+        }
+        if let Some(old) = &old {
+            manifest.entries = manifest.entries.saturating_sub(1);
+            manifest.sum = manifest.sum.wrapping_sub(fingerprint(&key, old));
+        }
+        let Some(value) = value else {
+            if old.is_some() {
+                writes.push((key.into(), None));
+            }
+            continue;
+        };
+        manifest.entries += 1;
+        let stored = state.encoder.encode(&value);
+        if stored.len() <= CHUNK_BYTES {
+            manifest.sum = manifest.sum.wrapping_add(fingerprint(&key, &stored));
+            writes.push((key.into(), Some(stored.into())));
+            continue;
+        }
+        let pieces = stored.chunks(CHUNK_BYTES);
+        let chunks = Chunks {
+            commit: manifest.commits,
+            ordinal,
+            count: pieces.len() as u32,
+            bytes: stored.len() as u32,
+        };
+        ordinal += 1;
+        manifest.chunks += u64::from(chunks.count);
+        for (index, piece) in pieces.enumerate() {
+            writes.push(((&chunk_key(&chunks, index as u32)).into(), Some(piece.into())));
+        }
+        let head = chunks.head();
+        manifest.sum = manifest.sum.wrapping_add(fingerprint(&key, &head));
+        writes.push((key.into(), Some(head.into())));
+    }
+    Ok((writes, manifest))
 }
 
 fn refuse_oversized(batch: &Batch) -> Result<(), StoreError> {

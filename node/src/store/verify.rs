@@ -7,7 +7,7 @@ use entente_protocol::store::{Batch, Store, StoreError};
 use thiserror::Error;
 
 use super::encoding::{CHUNK_BYTES, Chunks};
-use super::sled::{CHUNK, ENTRY, OWN, Reader, Shared, guarded};
+use super::sled::{CHUNK, ENTRY, OWN, Reader, guarded, value};
 use super::{Damage, Engine, OpenError, check, inspect};
 
 /// What a repair writes at a time.
@@ -107,9 +107,9 @@ pub enum Problem {
 pub fn verify(store: &Reader) -> Result<Report, StoreError> {
     let shared = store.shared();
     let manifest = shared.manifest();
-    shared.read(|| {
+    shared.read(|tree| {
         let mut report = Report::default();
-        match check::assess(&shared.directory, &shared.tree) {
+        match check::assess(&shared.directory, tree) {
             Ok(None) => {}
             Ok(Some(damage)) => report.note(Problem::Damage(damage)),
             Err(error) => return Err(StoreError::Engine(error.into())),
@@ -117,7 +117,7 @@ pub fn verify(store: &Reader) -> Result<Report, StoreError> {
         let mut expected: BTreeMap<[u8; 12], Chunks> = BTreeMap::new();
         let (mut seen, mut sum) = (0, 0u64);
         let mut after = Vec::new();
-        for pair in shared.tree.iter() {
+        for pair in tree.iter() {
             let (key, stored) = match pair {
                 Ok(pair) => pair,
                 Err(error) => {
@@ -130,7 +130,7 @@ pub fn verify(store: &Reader) -> Result<Report, StoreError> {
                 Some(&ENTRY) => {
                     seen += 1;
                     sum = sum.wrapping_add(check::fingerprint(&key, &stored));
-                    look_at_entry(shared, &key[1..], &stored, &mut report, &mut expected);
+                    look_at_entry(tree, &key[1..], &stored, &mut report, &mut expected);
                 }
                 Some(&CHUNK) => {
                     report.chunks += 1;
@@ -158,7 +158,7 @@ pub fn verify(store: &Reader) -> Result<Report, StoreError> {
 }
 
 fn look_at_entry(
-    shared: &Shared,
+    tree: &::sled::Db,
     key: &[u8],
     stored: &[u8],
     report: &mut Report,
@@ -170,7 +170,7 @@ fn look_at_entry(
         id.copy_from_slice(&chunks.key(0)[..12]);
         expected.insert(id, chunks);
     }
-    match guarded(|| shared.value(key, stored)) {
+    match guarded(|| value(tree, key, stored)) {
         Ok(value) => {
             report.entries += 1;
             report.value_bytes += value.len() as u64;
@@ -222,15 +222,16 @@ pub fn repair(path: &Path, engine: Engine) -> Result<Repaired, RepairError> {
     let Engine::Sled { cache_bytes } = engine;
     let old = inspect(path, engine)?;
     let shared = old.shared();
+    let tree = shared.tree();
     let (mut new, creating) = check::create(path, cache_bytes, &shared.lock)?;
     let mut salvage = Salvage { new: &mut new, batch: Batch::default(), bytes: 0, kept: 0 };
     let mut problems = Vec::new();
     let mut reached = vec![ENTRY];
     let mut broke = false;
-    for pair in shared.tree.range([ENTRY].as_slice()..[CHUNK].as_slice()) {
+    for pair in tree.range([ENTRY].as_slice()..[CHUNK].as_slice()) {
         match pair {
             Ok((key, stored)) => {
-                salvage.take(shared, &key, &stored, &mut problems)?;
+                salvage.take(&tree, &key, &stored, &mut problems)?;
                 reached = key.to_vec();
             }
             Err(source) => {
@@ -241,16 +242,16 @@ pub fn repair(path: &Path, engine: Engine) -> Result<Repaired, RepairError> {
         }
     }
     if broke {
-        let rest = shared.tree.range(reached..vec![CHUNK]).rev();
+        let rest = tree.range(reached..vec![CHUNK]).rev();
         for (key, stored) in rest.map_while(Result::ok) {
-            salvage.take(shared, &key, &stored, &mut problems)?;
+            salvage.take(&tree, &key, &stored, &mut problems)?;
         }
     }
     salvage.flush()?;
     let kept = salvage.kept;
     let id = new.id();
-    let old_files = check::set_aside(path)?;
-    check::install(path, &creating, id)?;
+    let (old_files, side) = check::set_aside(path)?;
+    check::install(path, &creating, check::Sentinel { id, side })?;
     Ok(Repaired { kept, problems, old_files })
 }
 
@@ -264,13 +265,13 @@ struct Salvage<'a> {
 impl Salvage<'_> {
     fn take(
         &mut self,
-        shared: &Shared,
+        tree: &::sled::Db,
         key: &[u8],
         stored: &[u8],
         problems: &mut Vec<Problem>,
     ) -> Result<(), StoreError> {
         let key = &key[1..];
-        match guarded(|| shared.value(key, stored)) {
+        match guarded(|| value(tree, key, stored)) {
             Ok(value) => {
                 self.bytes += key.len() + value.len();
                 self.kept += 1;
