@@ -155,6 +155,7 @@ impl CliError {
                 | StartError::Network(_)
                 | StartError::Bind(_)
                 | StartError::Listen(_)
+                | StartError::Rewrite(_)
                 | StartError::Dump(_) => ErrorKind::Unmet,
             },
             CliError::AllHeldBack { .. } => ErrorKind::Refused,
@@ -193,6 +194,7 @@ impl CliError {
                 StartError::Listen(_) => "bad_address",
                 StartError::Store(OpenError::Locked { .. }) => "running_already",
                 StartError::Store(_) | StartError::Dump(_) => "store_not_open",
+                StartError::Rewrite(_) => "not_rewritten",
                 StartError::Replica(refusal) => refusal.code(),
                 StartError::Serve(_) | StartError::Engine(_) => "fault",
             },
@@ -222,6 +224,9 @@ impl CliError {
                 }
                 StartError::Bind(BindError::Open(_)) => {
                     Some("use 127.0.0.1, or --behind-proxy with a proxy that speaks TLS".into())
+                }
+                StartError::Rewrite(_) => {
+                    Some("it needs room for a second copy of the data".into())
                 }
                 StartError::Directory(_)
                 | StartError::Store(_)

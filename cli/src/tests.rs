@@ -166,6 +166,30 @@ fn a_record_goes_the_whole_way_and_globals_stand_anywhere() {
 }
 
 #[test]
+fn what_was_erased_is_told_until_the_store_is_written_anew() {
+    let mut place = Place::with_node("compact");
+    let since =
+        |place: &Place| place.call(&["status", "--json"]).json()["store"]["erased_since"].clone();
+    let erase = |place: &Place| {
+        let made = place.call(&["customer", "create", "name=Token", "--json"]).json();
+        assert_eq!(place.call(&["customer", "delete", made["id"].as_str().unwrap()]).exit, 0);
+    };
+    assert_eq!(since(&place), Json::Null);
+    erase(&place);
+    assert!(since(&place).is_string());
+    assert!(place.call(&["doctor"]).out.contains("entente store compact"));
+    let done = place.call(&["store", "compact", "--json"]).json();
+    assert!(done["entries"].as_u64().unwrap() > 0, "{done}");
+    assert_eq!(since(&place), Json::Null);
+    erase(&place);
+    if let Some((runtime, node)) = place.node.take() {
+        runtime.block_on(node.shutdown()).unwrap();
+    }
+    let said = place.call(&["store", "compact"]);
+    assert!(said.exit == 0 && said.out.contains("written anew"), "{}{}", said.out, said.err);
+}
+
+#[test]
 fn an_unknown_field_is_wrong_usage_and_names_the_nearest() {
     let place = Place::with_node("nearest");
     let said = place.call(&["event", "create", "titel=Spring"]);

@@ -1,7 +1,8 @@
 //! The program that `tests/powercut/run` cuts the power of: commits numbered batches and prints
 //! each number once it is acknowledged; checks afterwards that what is there is what was acknowledged.
 //!
-//! `write DIR`, `check DIR ACKED`, and the same with `control-`, which uses the engine as it is
+//! `write DIR`, `check DIR ACKED`; the same with `rewrite-`, where the store is written anew all the
+//! time, a step before every commit; and the same with `control-`, which uses the engine as it is
 //! shipped and shows that the cuts do lose data where nothing is synced.
 
 use std::collections::BTreeMap;
@@ -21,11 +22,13 @@ const SHARED_KEYS: u64 = 16;
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let result = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["write", dir] => write(Path::new(dir)),
+        ["write", dir] => write(Path::new(dir), false),
+        ["rewrite-write", dir] => write(Path::new(dir), true),
+        ["rewrite-check", dir, acked] => check(Path::new(dir), acked.parse().unwrap_or(0)),
         ["check", dir, acked] => check(Path::new(dir), acked.parse().unwrap_or(0)),
         ["control-write", dir] => control_write(Path::new(dir)),
         ["control-check", dir, acked] => control_check(Path::new(dir), acked.parse().unwrap_or(0)),
-        _ => Err("usage: [control-]write DIR | [control-]check DIR ACKED".into()),
+        _ => Err("usage: [rewrite-|control-]write DIR | [rewrite-|control-]check DIR ACKED".into()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -49,10 +52,14 @@ fn acknowledge(number: u64) -> Outcome {
     Ok(out.flush()?)
 }
 
-fn write(dir: &Path) -> Outcome {
+fn write(dir: &Path, anew: bool) -> Outcome {
     let mut store = open(dir, Engine::default())?;
+    let rewriter = store.rewriter();
     let mut number = last(&store)?;
     loop {
+        if anew {
+            rewriter.step()?;
+        }
         number += 1;
         store.commit(batch(number))?;
         acknowledge(number)?;

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use std::{fs, io};
 
 use serde_json::{Value as Json, json};
@@ -10,6 +11,7 @@ use thiserror::Error;
 use toml::Value as Toml;
 
 use crate::api::node::{SettingLine, Source};
+use crate::service::when;
 
 /// The name of the file in the data directory.
 pub const FILE: &str = "entente.toml";
@@ -20,6 +22,10 @@ const LOG_VARIABLE: &str = "RUST_LOG";
 /// Where partners reach a node that was told nothing else.
 const LISTEN: [&str; 1] = ["/ip4/0.0.0.0/tcp/7730"];
 const HTTP: &str = "127.0.0.1:7731";
+
+/// Moves erase too, and come in bursts; a legal duty to erase is counted in days.
+const REWRITE_AFTER: &str = "1h";
+const NEVER: &str = "never";
 
 /// What the command line said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -60,6 +66,8 @@ pub struct Config {
     pub log: Setting<String>,
     /// Whether a person's data leaves only with that person's consent.
     pub consent_required: Setting<bool>,
+    /// How long after an erasure the store is written anew; none if only when asked.
+    pub rewrite_after: Setting<Option<Duration>>,
 }
 
 /// Why the settings cannot be used.
@@ -129,7 +137,10 @@ const PROXY_ROW: Row =
 const STORE_ROW: Row = row("store", "ENTENTE_STORE", "", "sled");
 const LOG_ROW: Row = row("log", "ENTENTE_LOG", "-v", "a filter such as info or entente=debug");
 const CONSENT_ROW: Row = row("consent.required", "ENTENTE_CONSENT_REQUIRED", "", "true or false");
-const ROWS: [&Row; 6] = [&LISTEN_ROW, &HTTP_ROW, &PROXY_ROW, &STORE_ROW, &LOG_ROW, &CONSENT_ROW];
+const REWRITE_ROW: Row =
+    row("rewrite_after", "ENTENTE_REWRITE_AFTER", "", "a duration such as 1h, or never");
+const ROWS: [&Row; 7] =
+    [&LISTEN_ROW, &HTTP_ROW, &PROXY_ROW, &STORE_ROW, &LOG_ROW, &CONSENT_ROW, &REWRITE_ROW];
 
 /// The variables of the environment that are looked at.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -176,6 +187,7 @@ impl Config {
                 })?,
             },
             consent_required: sources.find(&CONSENT_ROW, None, &json!(true), boolean)?,
+            rewrite_after: sources.find(&REWRITE_ROW, None, &json!(REWRITE_AFTER), delay)?,
         })
     }
 
@@ -196,6 +208,14 @@ impl Config {
             line(&STORE_ROW, &self.store, json!(self.store.value)),
             line(&LOG_ROW, &self.log, json!(self.log.value)),
             line(&CONSENT_ROW, &self.consent_required, json!(self.consent_required.value)),
+            line(
+                &REWRITE_ROW,
+                &self.rewrite_after,
+                match self.rewrite_after.value {
+                    Some(after) => json!(format!("{}s", after.as_secs())),
+                    None => json!(NEVER),
+                },
+            ),
         ]
     }
 }
@@ -274,6 +294,14 @@ fn boolean(value: &Json) -> Option<bool> {
             _ => None,
         },
         Json::Null | Json::Number(_) | Json::Array(_) | Json::Object(_) => None,
+    }
+}
+
+/// A duration, or never: the outer `None` is neither.
+fn delay(value: &Json) -> Option<Option<Duration>> {
+    match value.as_str()? {
+        NEVER => Some(None),
+        text => when::duration(text)?.map(|ms| Some(Duration::from_millis(ms))),
     }
 }
 

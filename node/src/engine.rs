@@ -11,10 +11,15 @@ use entente_protocol::refusal::{Refusal, RefusalClass};
 use entente_protocol::replica::{Effect, Replica};
 use entente_protocol::time::Millis;
 use thiserror::Error;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::network::{ConnId, NetworkCommand, NetworkEvent, NetworkHandle, SendOutcome};
-use crate::store::Reader;
+use crate::store::{Reader, RewriteError, Rewriter, Rewritten};
+
+mod rewriting;
+
+use rewriting::Rewriting;
 
 /// Requests and events that wait for the engine.
 const INPUTS_CAPACITY: usize = 256;
@@ -47,6 +52,7 @@ type Job = Box<dyn FnOnce(&mut Replica) -> Answer + Send>;
 enum Input {
     Job(Job),
     Network(NetworkEvent),
+    Compact(rewriting::Answer),
     Tick,
     Stop,
 }
@@ -77,10 +83,21 @@ impl std::fmt::Debug for Input {
         f.write_str(match self {
             Input::Job(_) => "Job",
             Input::Network(_) => "Network",
+            Input::Compact(_) => "Compact",
             Input::Tick => "Tick",
             Input::Stop => "Stop",
         })
     }
+}
+
+/// What the engine knows of the store besides what the replica reads and writes.
+pub struct Files {
+    /// Reads, for other threads.
+    pub reader: Reader,
+    /// Writes it anew.
+    pub rewriter: Rewriter,
+    /// How long after an erasure it is written anew; none if only when asked.
+    pub rewrite_after: Option<Duration>,
 }
 
 /// Starts the engine on the current tokio runtime's helper tasks and a thread of its own.
@@ -88,13 +105,15 @@ pub fn start(
     replica: Replica,
     network: NetworkHandle,
     mut events: mpsc::Receiver<NetworkEvent>,
-    reader: Reader,
+    files: Files,
     listen: Vec<String>,
 ) -> io::Result<(EngineHandle, EngineThread)> {
+    let Files { reader, rewriter, rewrite_after } = files;
+    let rewriting = Rewriting::new(rewriter, rewrite_after);
     let (inputs, queue) = mpsc::channel(INPUTS_CAPACITY);
     let (ended, end) = oneshot::channel();
     std::thread::Builder::new().name("engine".into()).spawn(move || {
-        let end = run(replica, &network, queue);
+        let end = run(replica, &network, queue, rewriting);
         if let Err(fault) = &end {
             let cause: &dyn std::error::Error = fault;
             tracing::error!(cause = cause.source(), "the engine ended");
@@ -165,6 +184,16 @@ impl EngineHandle {
         self.reader.size_bytes().unwrap_or(0)
     }
 
+    /// Writes the store anew, so that what was erased is in no file of it; answers when it is.
+    pub async fn compact<E>(&self) -> Result<Rewritten, E>
+    where
+        E: From<Stopped> + From<RewriteError>,
+    {
+        let (sender, answer) = oneshot::channel();
+        self.inputs.send(Input::Compact(sender)).await.map_err(|_| Stopped)?;
+        Ok(answer.await.map_err(|_| Stopped)??)
+    }
+
     /// Writes everything the store holds, one JSON line each; blocks.
     pub fn dump(&self, out: &mut impl Write) -> io::Result<()> {
         crate::store::dump(&self.reader, out).map(|_| ()).map_err(io::Error::other)
@@ -175,12 +204,22 @@ fn run(
     mut replica: Replica,
     network: &NetworkHandle,
     mut queue: mpsc::Receiver<Input>,
+    mut rewriting: Rewriting,
 ) -> Result<(), EngineFault> {
     let mut seed = Seeds::new();
     let effects = replica.commit()?;
     carry_out(network, effects);
-    while let Some(first) = queue.blocking_recv() {
-        let mut next = Some(first);
+    // While the store is written anew the engine does not wait for inputs.
+    let first = |queue: &mut mpsc::Receiver<Input>, waits: bool| match waits {
+        true => queue.blocking_recv().ok_or(TryRecvError::Disconnected),
+        false => queue.try_recv(),
+    };
+    loop {
+        let mut next = match first(&mut queue, !rewriting.is_under_way()) {
+            Ok(input) => Some(input),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => return Ok(()),
+        };
         let mut answers = Vec::new();
         let mut taken = 0;
         let mut stop = false;
@@ -190,7 +229,11 @@ fn run(
             match input {
                 Input::Job(job) => answers.push(job(&mut replica)),
                 Input::Network(event) => survive(on_network(&mut replica, event))?,
-                Input::Tick => replica.tick_over()?,
+                Input::Compact(answer) => rewriting.ask(&replica, now(), answer)?,
+                Input::Tick => {
+                    replica.tick_over()?;
+                    rewriting.look(&replica, now())?;
+                }
                 Input::Stop => stop = true,
             }
             // An input that was taken from the queue is always worked on.
@@ -208,8 +251,8 @@ fn run(
             replica.commit()?;
             return Ok(());
         }
+        rewriting.step(&mut replica, now())?;
     }
-    Ok(())
 }
 
 /// What a peer sends may be refused; only a fault of ours ends the node.

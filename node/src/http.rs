@@ -66,6 +66,7 @@ pub fn router(app: App) -> Router {
         .route("/owed", get(node::owed))
         .route("/fields", get(node::fields))
         .route("/store/dump", get(node::dump))
+        .route("/store/compact", post(node::compact))
         .route("/partners", get(partner::list))
         .route("/partners/invite", post(partner::invite))
         .route("/partners/accept", post(partner::accept))

@@ -24,7 +24,7 @@ use crate::network::{
     EVENTS_CAPACITY, Limits, Network, NetworkConfig, NetworkError, NetworkEvent, NetworkHandle,
 };
 use crate::service::shown;
-use crate::store::{self, DumpError, Engine, OpenError};
+use crate::store::{self, DumpError, Engine, OpenError, RewriteError, Rewritten, Step};
 
 /// How long a node's certificate is good for, in ms.
 const CERTIFICATE_MS: u64 = 2 * 365 * 24 * 3600 * 1000;
@@ -77,6 +77,9 @@ pub enum StartError {
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineFault),
+    /// The store cannot be written anew.
+    #[error("the store was not written anew")]
+    Rewrite(#[from] RewriteError),
     /// The store cannot be dumped.
     #[error(transparent)]
     Dump(#[from] DumpError),
@@ -194,7 +197,11 @@ pub(crate) async fn start_engine(
     let identity = identity(directory)?;
     let org = identity.party.org.to_string();
     let store = store::open(&directory.store(), Engine::default())?;
-    let reader = store.reader();
+    let files = engine::Files {
+        reader: store.reader(),
+        rewriter: store.rewriter(),
+        rewrite_after: config.rewrite_after.value,
+    };
     let settings = Settings { consent_required: config.consent_required.value };
     let secret = identity.node.to_bytes();
     let mut replica = Replica::open(identity, settings, Box::new(store), now(), random())?;
@@ -206,7 +213,7 @@ pub(crate) async fn start_engine(
     let listen = listening(&mut heard, count).await;
     replica.begin(now(), random());
     replica.set_addresses(reachable(&listen))?;
-    let (engine, thread) = engine::start(replica, network.clone(), heard, reader, listen)?;
+    let (engine, thread) = engine::start(replica, network.clone(), heard, files, listen)?;
     Ok((engine, thread, network, org))
 }
 
@@ -233,6 +240,27 @@ pub fn dump(directory: &Directory, mut out: &mut dyn Write) -> Result<(), StartE
         store::dump(&reader, &mut out)?;
     }
     Ok(())
+}
+
+/// Writes the store of a node that does not run anew, so that what was erased is in no file of it.
+pub fn compact(directory: &Directory) -> Result<Rewritten, StartError> {
+    if !directory.is_initialised() {
+        return Err(StartError::NotInitialised(directory.path().display().to_string()));
+    }
+    let identity = identity(directory)?;
+    let store = store::open(&directory.store(), Engine::default())?;
+    let rewriter = store.rewriter();
+    let settings = Settings::default();
+    let mut replica = Replica::open(identity, settings, Box::new(store), now(), random())?;
+    let begun = replica.remains()?;
+    let done = loop {
+        if let Step::Done(done) = rewriter.step()? {
+            break done;
+        }
+    };
+    replica.remains_gone(begun, now())?;
+    replica.commit()?;
+    Ok(done)
 }
 
 fn addresses(texts: &[String]) -> Result<Vec<Multiaddr>, StartError> {

@@ -271,6 +271,7 @@ impl Replica {
         }
         self.put(&keys::tombstone(record), codec::to_bytes(&1u8))?;
         self.remove(&key.bytes())?;
+        self.leave_remains()?;
         for at in row.leaves {
             let mut bundle = self.bundle(&at.log, at.seq)?;
             if let Some(leaf) = bundle.leaves.get_mut(usize::from(at.index)) {

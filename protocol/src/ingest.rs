@@ -469,6 +469,7 @@ impl Replica {
                     redactions.entry((at.log, at.seq)).or_default().push(at.index);
                 }
                 self.remove(&bytes)?;
+                self.leave_remains()?;
             }
         }
         for ((log, seq), indices) in redactions {
@@ -503,6 +504,7 @@ impl Replica {
         let Some((opening, _)) = self.dossiers.get(compartment) else { return Ok(()) };
         let opening = opening.clone();
         self.dirty.kinds.insert(opening.kind);
+        self.leave_remains()?;
         for key in self.facet_keys(compartment, &opening)? {
             self.remove(&key.bytes())?;
         }

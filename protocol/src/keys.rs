@@ -8,6 +8,8 @@ use crate::vocabulary::Kind;
 pub const STORE_ID: &[u8] = b"Z/store";
 /// The highest time said or seen.
 pub const CLOCK: &[u8] = b"Z/clock";
+/// What was erased since the store was last written anew.
+pub const REMAINS: &[u8] = b"Z/remains";
 /// Who this node is: party and node key, so that a store is never opened by another org.
 pub const OWNER: &[u8] = b"Z/owner";
 

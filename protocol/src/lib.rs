@@ -40,6 +40,7 @@ pub mod section;
 pub mod select;
 pub mod sharing;
 pub mod ingest;
+pub mod remains;
 pub mod reissue;
 pub mod view;
 pub mod history;

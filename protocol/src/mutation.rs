@@ -42,6 +42,8 @@ pub(crate) enum Law {
     Redaction,
     /// An erased record that comes late is not taken.
     LateErased,
+    /// An erasure leaves word that the store's files have to be written anew.
+    Remains,
     /// A retired compartment goes once its successors are here.
     Retired,
     /// A record that comes back begins its next turn.

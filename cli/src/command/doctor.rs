@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use entente_node::api::node::{Finding, Status};
+use entente_node::api::node::{Finding, Status, StoreStatus};
 use entente_node::config::{Config, Flags};
 use entente_node::directory::Directory;
 
@@ -24,7 +24,7 @@ pub fn doctor(session: &mut Session<'_>) -> Result<(), CliError> {
     }
     findings.push(clock());
     findings.push(settings(&directory));
-    findings.push(node(session));
+    findings.extend(node(session));
     let failed = findings.iter().filter(|finding| !finding.ok).count();
     let all = findings.len();
     let words = |findings: &Vec<Finding>| {
@@ -110,18 +110,31 @@ fn settings(directory: &Directory) -> Finding {
     )
 }
 
-fn node(session: &Session<'_>) -> Finding {
+/// The node, and of one that runs its store.
+fn node(session: &Session<'_>) -> Vec<Finding> {
     let status: Result<Status, CliError> =
         session.client().and_then(|client| client.get("/status"));
     match status {
         // Not running is no illness: what is wrong with the data can be found all the same.
-        Err(CliError::Unreachable { .. }) => Finding {
+        Err(CliError::Unreachable { .. }) => vec![Finding {
             check: "node".into(),
             ok: true,
             found: "not running".into(),
             advice: Some("entente run".into()),
-        },
-        Err(error) => finding("node", Err((error.to_string(), "see its log"))),
-        Ok(status) => finding("node", Ok(format!("runs at {}", status.http))),
+        }],
+        Err(error) => vec![finding("node", Err((error.to_string(), "see its log")))],
+        Ok(status) => {
+            let runs = finding("node", Ok(format!("runs at {}", status.http)));
+            vec![runs, store(&status.store)]
+        }
     }
+}
+
+fn store(store: &StoreStatus) -> Finding {
+    let found = match &store.erased_since {
+        None => "nothing that was erased is in its files".to_owned(),
+        Some(since) => format!("bytes erased since {since} are in its files until it is rewritten"),
+    };
+    let advice = store.erased_since.as_ref().map(|_| "entente store compact".to_owned());
+    Finding { check: "store".into(), ok: true, found, advice }
 }

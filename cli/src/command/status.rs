@@ -48,6 +48,13 @@ pub fn status(session: &mut Session<'_>) -> Result<(), CliError> {
             status.store.bytes,
             status.inbox
         );
+        if let Some(since) = &status.store.erased_since {
+            text += &format!(
+                "erased   something, {}; old bytes are in the store's files until it is written \
+                 anew (`entente store compact` does it at once)\n",
+                moment(Some(since))
+            );
+        }
         let mut table = Table::new(["PARTNER", "CONNECTED", "LAST IN STEP", "UNCONFIRMED"]);
         for one in &status.partners {
             table.row([

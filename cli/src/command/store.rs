@@ -3,7 +3,10 @@
 use std::io::{self, Write};
 
 use clap::Subcommand;
+use entente_node::api::Done;
+use entente_node::api::node::Compacted;
 use entente_node::start;
+use entente_node::store::Rewritten;
 
 use crate::error::CliError;
 use crate::session::Session;
@@ -12,12 +15,43 @@ use crate::session::Session;
 pub enum StoreVerb {
     /// Everything the store holds, decompressed, one JSON line each
     Dump,
+    /// Write the store anew, so that what was erased is in no file of it
+    ///
+    /// The node does this by itself some time after an erasure (`rewrite_after` in entente.toml).
+    Compact,
+}
+
+pub fn store(session: &mut Session<'_>, verb: &StoreVerb) -> Result<(), CliError> {
+    match verb {
+        StoreVerb::Dump => dump(session),
+        StoreVerb::Compact => compact(session),
+    }
+}
+
+/// By the node or, where none runs, in its directory.
+fn compact(session: &mut Session<'_>) -> Result<(), CliError> {
+    let compacted = session.client().and_then(|client| client.post("/store/compact", &Done {}));
+    let done = match compacted {
+        Err(CliError::Unreachable { .. }) => {
+            let directory = session.directory()?;
+            let Rewritten { entries, bytes_before, bytes_after } = start::compact(&directory)?;
+            Compacted { entries, bytes_before, bytes_after }
+        }
+        done => done?,
+    };
+    session.print(&done, |done| {
+        let (before, after) = (megabytes(done.bytes_before), megabytes(done.bytes_after));
+        format!("{} entries written anew: {before} before, {after} now\n", done.entries)
+    })
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{:.1} MB", bytes as f64 / 1e6)
 }
 
 /// Dumps it as it comes, from the node or, where none runs, from its directory; with `--json` as
 /// one array.
-pub fn store(session: &mut Session<'_>, verb: &StoreVerb) -> Result<(), CliError> {
-    let StoreVerb::Dump = verb;
+fn dump(session: &mut Session<'_>) -> Result<(), CliError> {
     let directory = session.directory()?;
     let stream = session.client().and_then(|client| client.stream("/store/dump"));
     let mut lines = Lines::new(session.globals.json, &mut *session.out);

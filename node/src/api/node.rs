@@ -73,12 +73,25 @@ pub struct PartnerStatus {
 }
 
 /// What the store holds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StoreStatus {
     /// Its size on disk.
     pub bytes: u64,
     /// Own and received records.
     pub records: u64,
+    /// Since when erased bytes may lie in its files, until it is written anew. RFC 3339.
+    pub erased_since: Option<String>,
+}
+
+/// What writing the store anew did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Compacted {
+    /// The entries the store has.
+    pub entries: u64,
+    /// What it took on disk before.
+    pub bytes_before: u64,
+    /// What it takes now.
+    pub bytes_after: u64,
 }
 
 /// The query about what is owed.

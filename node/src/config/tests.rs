@@ -39,6 +39,7 @@ fn without_anything_said_consent_is_required_and_the_api_is_this_machines_own() 
     assert!(config.consent_required.value);
     assert!(config.http.value.ip().is_loopback());
     assert_eq!(config.store.value, "sled");
+    assert_eq!(config.rewrite_after.value, Some(Duration::from_secs(3600)));
 }
 
 #[test]
@@ -48,6 +49,7 @@ fn a_misspelt_key_and_a_wrong_value_are_errors_that_name_them() {
         ("nested", "[consent]\nrequire = true", "no setting `consent.require`"),
         ("store", "store = 'paper'", "`paper` is not sled"),
         ("listen", "listen = ['nowhere']", "is not a list of addresses"),
+        ("delay", "rewrite_after = 'soon'", "`soon` is not a duration such as 1h, or never"),
         ("type", "[consent]\nrequired = 3", "`3` is not true or false"),
         ("syntax", "listen = [", "is not valid TOML"),
     ] {

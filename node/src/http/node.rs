@@ -13,9 +13,10 @@ use tokio::sync::mpsc;
 use super::App;
 use super::input::Params;
 use super::problem::Failure;
-use crate::api::node::{Field, FieldParams, Owed, OwedParams, Status};
+use crate::api::node::{Compacted, Field, FieldParams, Owed, OwedParams, Status};
 use crate::api::{Done, PROGRESS_TYPE};
 use crate::service::{Problem, status as node};
+use crate::store::Rewritten;
 
 const DUMP_CHUNK_BYTES: usize = 64 << 10;
 const DUMP_CHUNKS_WAITING: usize = 8;
@@ -43,6 +44,13 @@ pub async fn owed(State(app): State<App>, Params(params): Params<OwedParams>) ->
 #[utoipa::path(get, path = "/api/v1/fields", tag = "node", params(FieldParams), responses((status = 200, body = Vec<Field>)))]
 pub async fn fields(Params(params): Params<FieldParams>) -> Answer<Vec<Field>> {
     Ok(Json(node::fields(params.kind.as_deref())?))
+}
+
+/// Writes the store anew, so that what was erased is in no file of it; answers when it is.
+#[utoipa::path(post, path = "/api/v1/store/compact", tag = "node", responses((status = 200, body = Compacted)))]
+pub async fn compact(State(app): State<App>) -> Answer<Compacted> {
+    let Rewritten { entries, bytes_before, bytes_after } = app.engine.compact::<Problem>().await?;
+    Ok(Json(Compacted { entries, bytes_before, bytes_after }))
 }
 
 /// Everything the store holds, one JSON line each.

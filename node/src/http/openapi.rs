@@ -22,7 +22,7 @@ use super::{customer, node, partner, record, share};
         crate::api::share::Leaving
     )),
     paths(
-        node::status, node::owed, node::fields, node::dump,
+        node::status, node::owed, node::fields, node::dump, node::compact,
         partner::list, partner::show, partner::invite, partner::accept, partner::confirm,
         partner::pause, partner::resume, partner::remove, partner::alias, partner::ping,
         share::list, share::open, share::show, share::place, share::withdraw, share::grant,

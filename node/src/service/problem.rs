@@ -9,6 +9,7 @@ use super::import::ImportError;
 use super::when::WhenError;
 use crate::api::problem::ErrorKind;
 use crate::engine::Stopped;
+use crate::store::RewriteError;
 
 /// Why a request was not carried out.
 #[derive(Debug, Error)]
@@ -25,6 +26,9 @@ pub enum Problem {
     /// The engine has ended.
     #[error(transparent)]
     Stopped(#[from] Stopped),
+    /// The store could not be written anew.
+    #[error("the store could not be written anew; it is as it was")]
+    Rewrite(#[from] RewriteError),
     /// A time cannot be read.
     #[error(transparent)]
     When(#[from] WhenError),
@@ -79,6 +83,7 @@ impl Problem {
                 RefusalClass::Permission => ErrorKind::Refused,
             },
             Problem::Stopped(_) => ErrorKind::Unready,
+            Problem::Rewrite(_) => ErrorKind::Unmet,
             Problem::Grantable(GrantableError::Internal { .. }) => ErrorKind::Refused,
             Problem::Value(_)
             | Problem::Grantable(GrantableError::Unknown { .. })
@@ -100,6 +105,7 @@ impl Problem {
             Problem::Value(ValueError::Unknown { .. } | ValueError::CustomName { .. })
             | Problem::Grantable(GrantableError::Unknown { .. }) => "unknown_field",
             Problem::Stopped(_) => "stopped",
+            Problem::Rewrite(_) => "not_rewritten",
             Problem::Value(ValueError::Field { .. }) => "bad_value",
             Problem::Grantable(GrantableError::Internal { .. }) => "internal_field",
             Problem::When(_) => "bad_time",
@@ -125,6 +131,9 @@ impl Problem {
             | Problem::Twice { .. }
             | Problem::Stopped(_)
             | Problem::NotBuiltYet(_) => None,
+            Problem::Rewrite(_) => {
+                Some("it needs room for a second copy of the data; see the node's log".into())
+            }
             Problem::When(_) => {
                 Some("write a duration such as 7d or 90s, a day, or an RFC 3339 time".into())
             }

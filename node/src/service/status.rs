@@ -16,6 +16,7 @@ pub fn status(
 ) -> Answer<Status> {
     let partners = replica.partner_list();
     let me = replica.me();
+    let remains = replica.remains()?;
     Ok(Status {
         org: OwnOrg { id: me.org.to_string(), name: me.name.clone() },
         node: shown::node_id(&replica.node_key()),
@@ -30,7 +31,11 @@ pub fn status(
                 unsent: of.unsent,
             })
             .collect(),
-        store: StoreStatus { bytes: store_bytes, records: replica.count_records()? },
+        store: StoreStatus {
+            bytes: store_bytes,
+            records: replica.count_records()?,
+            erased_since: remains.map(|remains| when::show(remains.since)),
+        },
         inbox: replica.rejected()?.len() as u64,
     })
 }

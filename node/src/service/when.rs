@@ -43,8 +43,8 @@ pub fn parse_some(text: Option<&str>, now: Millis) -> Result<Option<Millis>, Whe
     text.map(|text| parse(text, now)).transpose()
 }
 
-/// The outer `None`: no duration; the inner one: too long.
-fn duration(text: &str) -> Option<Option<Millis>> {
+/// A duration in ms. The outer `None`: no duration; the inner one: too long.
+pub fn duration(text: &str) -> Option<Option<Millis>> {
     let unit = text.chars().last()?;
     let (_, unit_ms) = UNITS.iter().find(|(letter, _)| *letter == unit)?;
     let digits = &text[..text.len() - unit.len_utf8()];
