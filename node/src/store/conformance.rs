@@ -554,9 +554,9 @@ fn copy_directory(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path()) {
         let target = to.join(entry.file_name().unwrap());
         if entry.is_dir() {
-            copy_directory(&entry, &target)
+            copy_directory(&entry, &target);
         } else {
-            drop(fs::copy(&entry, &target).unwrap())
+            fs::copy(&entry, &target).unwrap();
         }
     }
 }
