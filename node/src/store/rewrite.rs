@@ -233,3 +233,6 @@ impl Copy {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
