@@ -23,6 +23,13 @@ update:
 vectors:
     python3 tests/vectors/verify.py
 
+# Fuzzes one target for some seconds; needs a nightly tool chain and cargo-fuzz.
+fuzz target seconds="600":
+    mkdir -p fuzz/found/{{target}} fuzz/corpus/{{target}}
+    cargo +nightly fuzz run --fuzz-dir fuzz -s none --features node {{target}} \
+        fuzz/found/{{target}} fuzz/corpus/{{target}} -- \
+        -max_total_time={{seconds}} -max_len=4096 -timeout=60 -rss_limit_mb=3000 -print_final_stats=1
+
 # Cuts the power under the store; needs root.
 powercut cuts="40":
     tests/powercut/run --cuts {{cuts}}

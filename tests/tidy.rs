@@ -151,6 +151,58 @@ fn the_protocol_document_names_every_statement_frame_and_reason() {
     );
 }
 
+/// Where a code stands beside the variant that bears it.
+const CODED: [&str; 5] = ["refusal.rs", "gate.rs", "hear.rs", "grant/error.rs", "change/inert.rs"];
+/// What no test can reach: a grant would have to hold its own hash.
+const OUT_OF_REACH: [&str; 1] = ["cycle"];
+
+/// Every code of a refusal in a piece of the protocol, with how a test may name it instead.
+fn codes(source: &str, beside_variants: bool) -> Vec<(String, Vec<String>)> {
+    let mut found = Vec::new();
+    let mut variants: Vec<String> = Vec::new();
+    let quoted = |rest: &str| rest.split('"').next().unwrap_or_default().to_owned();
+    for line in source.lines() {
+        for told in ["refuse(conn, \"", "Hold::Waiting(\"", "Hold::Refused(\"", "code: \""] {
+            found.extend(line.split(told).nth(1).map(|rest| (quoted(rest), Vec::new())));
+        }
+        let words = line.split(|c: char| !c.is_ascii_alphanumeric() && c != ':');
+        variants.extend(words.filter(|word| word.contains("::")).map(str::to_owned));
+        let alone = line.trim().strip_prefix('"').filter(|rest| rest.ends_with('"'));
+        let code = line.split("=> \"").nth(1).or(alone).map(quoted);
+        if let Some(code) = code.filter(|code| beside_variants && !code.contains(' ')) {
+            found.push((code, std::mem::take(&mut variants)));
+        } else if line.ends_with('}') {
+            variants.clear();
+        }
+    }
+    found
+}
+
+#[test]
+fn every_reason_to_refuse_is_reached_by_a_test() {
+    let mut tests = String::new();
+    let mut wanted = Vec::new();
+    for (name, text) in sources() {
+        let own = name.starts_with("tests/") || name.ends_with("/tests.rs");
+        let (code, test) = text.split_once("\n#[cfg(test)]\nmod tests {").unwrap_or((&text, ""));
+        tests += if own { &text } else { test };
+        if let Some(path) = name.strip_prefix("protocol/src/").filter(|_| !own) {
+            wanted.extend(codes(code, CODED.contains(&path)));
+        }
+    }
+    for file in fs::read_dir(root().join("tests/vectors")).expect("vectors") {
+        tests += &fs::read_to_string(file.expect("readable").path()).unwrap_or_default();
+    }
+    assert!(wanted.len() > 120, "the codes were found: {}", wanted.len());
+    let named = |(code, variants): &(String, Vec<String>)| {
+        OUT_OF_REACH.contains(&code.as_str())
+            || tests.contains(&format!("\"{code}\""))
+            || variants.iter().any(|variant| tests.contains(variant.as_str()))
+    };
+    let unnamed = wanted.iter().filter(|code| !named(code)).map(|(code, _)| code.clone());
+    missing("refusals that no test names", unnamed);
+}
+
 #[test]
 fn links_between_documents_lead_somewhere() {
     let documents =

@@ -16,3 +16,7 @@ pub mod service;
 pub mod api;
 pub mod http;
 pub mod pages;
+
+#[cfg(any(test, fuzzing))]
+#[path = "../../tests/targets/node.rs"]
+pub mod targets;

@@ -4,7 +4,7 @@
 
 mod dial;
 mod door;
-mod frame;
+pub(crate) mod frame;
 mod seat;
 mod session;
 mod switchboard;

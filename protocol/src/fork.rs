@@ -85,6 +85,9 @@ impl Replica {
         if proof.first.seq >= self.unforked(&log) {
             return Ok(());
         }
+        if !self.logs.contains_key(&log) && !self.may_begin(&proof.first) {
+            return Ok(());
+        }
         let (compartment, seq) = (proof.first.compartment, proof.first.seq);
         self.put(&keys::fork(&log), codec::to_bytes(&proof))?;
         self.forks.insert(log, proof.clone());

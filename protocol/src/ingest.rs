@@ -18,6 +18,9 @@ use crate::store::{Store, for_each};
 use crate::time::Hlc;
 use crate::value::Fields;
 
+/// Logs that one org may begin in one compartment, and that may be forked.
+pub(crate) const MAX_LOGS_BEGUN: usize = 1024;
+
 /// A facet as it stands: a cache over bundles and dossier, rebuilt whenever those change.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct FacetRow {
@@ -117,6 +120,9 @@ impl Replica {
             }
         }
         let log = verified.log();
+        if !self.logs.contains_key(&log) && !self.may_begin(header) {
+            return Err(Hold::Refused("logs_quota"));
+        }
         let state = self.logs.get(&log).cloned().unwrap_or_else(|| LogState::begin(header));
         if header.seq < state.height {
             return Err(Hold::Known);
@@ -141,6 +147,20 @@ impl Replica {
             return Err(Hold::Waiting("erasure_unknown"));
         }
         Ok(Authorised { opening: opening.clone(), state })
+    }
+
+    /// Whether the author may begin one more log in the compartment, by a bundle or by the proof
+    /// of a fork. An honest node begins one for each grant that it writes under and each cut.
+    pub(crate) fn may_begin(&self, header: &Header) -> bool {
+        let theirs = |compartment: &CompartmentId, author: &OrgId| {
+            (compartment, author) == (&header.compartment, &header.author)
+        };
+        let logs = self.logs.values().filter(|log| theirs(&log.compartment, &log.author));
+        let forks = self.forks.values().map(|proof| &proof.first);
+        let forks = forks.filter(|at| theirs(&at.compartment, &at.author));
+        broken(Law::Logs)
+            || (logs.take(MAX_LOGS_BEGUN).count() < MAX_LOGS_BEGUN
+                && forks.take(MAX_LOGS_BEGUN).count() < MAX_LOGS_BEGUN)
     }
 
     /// How many bundles of the log that `header` belongs to count.

@@ -52,11 +52,20 @@ pub mod pairing;
 pub mod partner;
 pub mod due;
 pub mod session;
+pub mod pace;
 pub mod sync;
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
+#[cfg_attr(fuzzing, allow(dead_code))]
 #[path = "../../tests/world.rs"]
 mod world;
+#[cfg(any(test, fuzzing))]
+#[cfg_attr(fuzzing, allow(dead_code))]
+#[path = "../../tests/scene.rs"]
+mod scene;
+#[cfg(any(test, fuzzing))]
+#[path = "../../tests/targets/mod.rs"]
+pub mod targets;
 #[cfg(test)]
 #[path = "../../tests/sim/mod.rs"]
 mod sim;

@@ -56,6 +56,10 @@ pub(crate) enum Law {
     Cursor,
     /// Partners' edits flow back into the book.
     Absorb,
+    /// A peer asks for no more than runs in again.
+    Pace,
+    /// An org begins so many logs in a compartment and no more.
+    Logs,
 }
 
 #[cfg(test)]

@@ -156,6 +156,8 @@ pub struct Replica {
     /// What each peer's outbox holds already.
     pub(crate) outboxes: BTreeMap<PublicKey, BTreeSet<StatementId>>,
     pub(crate) sessions: BTreeMap<Conn, Session>,
+    /// What the nodes of those who were let in have asked for lately.
+    pub(crate) paces: BTreeMap<PublicKey, crate::pace::Pace>,
     pub(crate) dirty: Dirty,
     /// Retired compartments that are still held, because their successor is not all here.
     leaving: BTreeSet<CompartmentId>,
@@ -224,6 +226,7 @@ impl Replica {
             peers: BTreeMap::new(),
             outboxes: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            paces: BTreeMap::new(),
             dirty: Dirty::default(),
             leaving: BTreeSet::new(),
             acquaintances: BTreeSet::new(),

@@ -154,6 +154,10 @@ impl Replica {
             return Ok(());
         };
         let (node, stage, open) = (session.node, session.stage, session.is_open());
+        if open && !self.keeps_pace(&node, &frame) {
+            self.refuse(conn, "too_many_frames");
+            return Ok(());
+        }
         match frame {
             Frame::Gate { certificate, rotations, approach } => {
                 self.on_gate(conn, &certificate, &rotations, &approach)

@@ -1,77 +1,29 @@
 //! A hostile client on the real network against a real node: each attack is refused with a code in
-//! the log and in bounded time, and an honest partner stays served.
+//! the log, in bounded memory and time, and an honest partner stays served.
 
 use std::fs;
 use std::time::{Duration, Instant};
 
-use entente_node::network::{
-    ConnId, EVENTS_CAPACITY, Limits, Network, NetworkCommand, NetworkConfig, NetworkEvent,
-    NetworkHandle, SendOutcome,
-};
-use entente_protocol::codec;
-use entente_protocol::id::{Nonce, StatementId};
 use entente_protocol::identity::OrgKeys;
-use entente_protocol::message::{Approach, Blob, Frame, VERSION};
+use entente_protocol::message::{Approach, Blob, Frame};
 use entente_protocol::sign::SigningKey;
-use entente_protocol::statement::{Body, Nonce32, Party, Statement};
+use entente_protocol::statement::{Party, Statement};
 use entente_protocol::time::Hlc;
-use tokio::runtime::Runtime;
-use tokio::sync::mpsc;
-use tokio::time::timeout;
 
 use super::node::{Org, PATIENCE, len, pair, until};
 
+mod client;
+mod flood;
+mod slow;
+mod stranger;
+mod thief;
+
 /// Longer than a node lets a stranger wait at its gate.
 const GATE_MAX: Duration = Duration::from_secs(15);
-/// How long an honest edit may take while a partner floods the node.
+/// How long an honest edit may take while somebody attacks the node.
 const SERVED_MAX: Duration = Duration::from_secs(5);
-
-/// A node of one's own making: a network with a key and nothing behind it.
-struct Client {
-    handle: NetworkHandle,
-    events: mpsc::Receiver<NetworkEvent>,
-}
-
-impl Client {
-    /// Connects to a company's node; the connection is open.
-    async fn connect(secret: [u8; 32], to: &Org) -> (Self, ConnId) {
-        let (sender, events) = mpsc::channel(EVENTS_CAPACITY);
-        let config = NetworkConfig { listen: Vec::new(), secret, limits: Limits::default() };
-        let handle = Network::start(config, sender).unwrap();
-        let address = to.address();
-        let peer = NetworkHandle::key_of(&address).expect("an address with a key");
-        handle.command(NetworkCommand::Dial { peer, addresses: vec![address] });
-        let mut client = Self { handle, events };
-        let opened = timeout(PATIENCE, async {
-            loop {
-                let event = client.events.recv().await.expect("the network runs");
-                if let NetworkEvent::Opened { conn, .. } = event {
-                    return conn;
-                }
-            }
-        });
-        let conn = opened.await.expect("it opens");
-        client.handle.command(NetworkCommand::Admitted { conn });
-        (client, conn)
-    }
-
-    fn send(&self, conn: ConnId, frame: &Frame) -> SendOutcome {
-        self.handle.send(conn, codec::to_bytes(frame))
-    }
-
-    /// Waits until the other side has hung up.
-    async fn closed(&mut self, conn: ConnId) {
-        let over = timeout(GATE_MAX, async {
-            loop {
-                match self.events.recv().await.expect("the network runs") {
-                    NetworkEvent::Closed { conn: over, .. } if over == conn => return,
-                    _ => {}
-                }
-            }
-        });
-        over.await.expect("the node hangs up");
-    }
-}
+/// By how much an attack may let a node's memory grow.
+const GROWTH_MAX_KIB: u64 = 48 * 1024;
 
 /// An org nobody knows, with a good certificate.
 fn stranger() -> (SigningKey, Blob, Party) {
@@ -108,6 +60,14 @@ fn sharing() -> (Org, Org, String) {
     (acme, bright, event)
 }
 
+/// Another company that the first has paired with and granted nothing; its keys are the test's.
+fn mallory(acme: &Org) -> (SigningKey, Blob) {
+    let mut mallory = Org::running("Mallory");
+    pair(acme, &mallory);
+    mallory.kill();
+    keys_of(&mallory)
+}
+
 /// How long an edit takes to be seen at the partner.
 fn served(acme: &Org, bright: &Org, event: &str, title: &str) -> Duration {
     acme.ok(&format!("event set {event} title={title}"));
@@ -116,106 +76,18 @@ fn served(acme: &Org, bright: &Org, event: &str, title: &str) -> Duration {
     began.elapsed()
 }
 
-#[test]
-fn every_stranger_is_refused_with_a_code_and_a_partner_stays_served() {
-    let (acme, bright, event) = sharing();
-    let runtime = Runtime::new().unwrap();
-    let (key, certificate, party) = stranger();
-    let (_, foreign) = keys_of(&bright);
-    let profile = Body::Profile { party: party.clone(), addresses: Vec::new(), languages: vec![] };
-    let profile = Statement::sign(party.org, &key, Hlc(1), profile);
-    let invited = Approach::Invited {
-        invite: Nonce([1; 16]),
-        mac: Nonce32([1; 32]),
-        commitment: Nonce32([1; 32]),
-        profile: Blob(profile.bytes().to_vec()),
-    };
-    let chain = Approach::Introduced { chain: vec![foreign.clone(), certificate.clone()] };
-    let hello = Frame::Hello { version: VERSION, store: Nonce([1; 16]) };
-    let frame = |frame: &Frame| codec::to_bytes(frame);
-    let attacks = [
-        ("gate_unknown", frame(&gate(certificate.clone(), Approach::Known))),
-        ("gate_other_node", frame(&gate(foreign, Approach::Known))),
-        ("gate_invite", frame(&gate(certificate.clone(), invited))),
-        ("gate_introduction", frame(&gate(certificate, chain))),
-        ("frame_unexpected", frame(&hello)),
-        ("frame_malformed", vec![0xff; 4000]),
-    ];
-    for (code, bytes) in attacks {
-        let began = Instant::now();
-        runtime.block_on(async {
-            let (mut client, conn) = Client::connect(key.to_bytes(), &acme).await;
-            client.handle.send(conn, bytes);
-            client.closed(conn).await;
-            client.handle.shutdown().await;
-        });
-        assert!(began.elapsed() < GATE_MAX, "{code}");
-        until(code, PATIENCE, || acme.log().contains(&format!("\"{code}\"")).then_some(()));
-    }
-    // One that connects and says nothing, and one that sends what no gate frame can be.
-    runtime.block_on(async {
-        let (mut silent, conn) = Client::connect([77; 32], &acme).await;
-        let (mut large, other) = Client::connect([78; 32], &acme).await;
-        large.handle.send(other, vec![7; 100_000]);
-        large.closed(other).await;
-        silent.closed(conn).await;
-    });
-    let took = served(&acme, &bright, &event, "Later");
-    assert!(took < SERVED_MAX, "{took:?}");
-    assert_eq!(len(&acme.ok("status")["partners"]), 1);
+/// What a node's process holds in memory, in KiB.
+fn memory_kib(org: &Org) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", org.pid())).expect("a process");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
-#[test]
-fn a_flood_from_a_partner_holds_up_nobody_else() {
-    let (acme, bright, event) = sharing();
-    let mut mallory = Org::running("Mallory");
-    pair(&acme, &mallory);
-    mallory.kill();
-    let (key, certificate) = keys_of(&mallory);
-    let author = Statement::open(&certificate.0).expect("a certificate").author();
-    let runtime = Runtime::new().unwrap();
-    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let flooding = stop.clone();
-    let (client, conn) = runtime.block_on(async {
-        let (client, conn) = Client::connect(key.to_bytes(), &acme).await;
-        client.send(conn, &gate(certificate, Approach::Known));
-        client.send(conn, &Frame::Hello { version: VERSION, store: Nonce([1; 16]) });
-        (client, conn)
-    });
-    let mut client = client;
-    let flood = runtime.spawn(async move {
-        let mut position = 0;
-        let mut sent = 0u64;
-        while !flooding.load(std::sync::atomic::Ordering::Relaxed) {
-            let receipt = |n: u64| {
-                let mut id = [0; 32];
-                id[..8].copy_from_slice(&n.to_be_bytes());
-                let body = Body::Receipt { of: StatementId(id), done_at: n };
-                let said = Statement::sign(author, &key, Hlc(1 << 16), body);
-                Blob(said.bytes().to_vec())
-            };
-            let statements: Vec<Blob> = (0..50).map(|n| receipt(position + n)).collect();
-            match client.send(conn, &Frame::Statements { position, statements }) {
-                SendOutcome::Queued { .. } => position += 50,
-                SendOutcome::Full { .. } => tokio::task::yield_now().await,
-                SendOutcome::TooLarge | SendOutcome::Closed => break,
-            }
-            for _ in 0..20 {
-                let want = Frame::Ask { shares: Vec::new(), settled: Vec::new() };
-                sent += u64::from(matches!(client.send(conn, &want), SendOutcome::Queued { .. }));
-            }
-            while client.events.try_recv().is_ok() {}
-            tokio::task::yield_now().await;
-        }
-        (position, sent)
-    });
-    let mut slowest = Duration::ZERO;
-    for n in 0..5 {
-        slowest = slowest.max(served(&acme, &bright, &event, &format!("Title-{n}")));
-    }
-    stop.store(true, std::sync::atomic::Ordering::Relaxed);
-    let (statements, frames) = runtime.block_on(flood).expect("the flood ends");
-    println!("{statements} statements, {frames} frames; an honest edit took {slowest:?}");
-    assert!(statements > 0);
-    assert!(slowest < SERVED_MAX, "{slowest:?}");
+/// How often a node has logged a code.
+fn logged(org: &Org, code: &str) -> usize {
+    org.log().matches(&format!("\"{code}\"")).count()
+}
+
+fn until_logged(org: &Org, code: &str) {
+    until(code, PATIENCE, || (logged(org, code) > 0).then_some(()));
 }

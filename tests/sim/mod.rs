@@ -6,6 +6,7 @@ mod model;
 mod mutations;
 mod oracle;
 mod random;
+mod refusals;
 mod records;
 mod rolls;
 mod settled;

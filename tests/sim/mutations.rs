@@ -5,6 +5,7 @@ use std::panic::catch_unwind;
 use crate::mutation::{Law, without};
 
 use super::found;
+use super::hostile;
 use super::random::{Sim, play, steps};
 use super::rolls;
 
@@ -13,7 +14,7 @@ const SEEDS: u64 = 120;
 
 // Not here: `LateErased`. Statements go before bundles, so whoever writes into an erased record
 // redacts it before anybody else sees it; only a hostile node reaches that check.
-const LAWS: [Law; 24] = [
+const LAWS: [Law; 26] = [
     Law::Depth,
     Law::Fields,
     Law::Edit,
@@ -38,6 +39,8 @@ const LAWS: [Law; 24] = [
     Law::Durable,
     Law::Cursor,
     Law::Absorb,
+    Law::Pace,
+    Law::Logs,
 ];
 
 /// Laws whose breach needs a rare constellation have a story of their own.
@@ -52,6 +55,8 @@ fn story(law: Law) -> Option<fn()> {
         Law::Turn => found::a_record_that_is_placed_again_is_seen_again,
         Law::Announce => found::who_is_admitted_later_hears_of_what_was_there_without_reconnecting,
         Law::FollowCustomer => found::what_is_about_a_customer_goes_when_the_customer_goes,
+        Law::Pace => hostile::session::who_floods_a_node_is_closed_and_may_come_back_slower,
+        Law::Logs => hostile::bundle::an_editor_begins_so_many_logs_and_no_more,
         _ => return None,
     })
 }

@@ -2,9 +2,20 @@
 
 use std::{
     collections::BTreeSet,
+    future::poll_fn,
+    pin::Pin,
     time::{Duration, Instant},
 };
 
+use futures::AsyncWriteExt;
+use libp2p::{
+    Transport,
+    core::{
+        Endpoint, StreamMuxer,
+        muxing::{StreamMuxerBox, SubstreamBox},
+        transport::{DialOpts, PortUse},
+    },
+};
 use tokio::{sync::mpsc, time::timeout};
 
 use super::*;
@@ -361,6 +372,49 @@ async fn a_connection_that_is_not_admitted_is_dropped_at_the_deadline() {
     b.admit(on_b);
     let quiet = timeout(Duration::from_secs(1), b.events.recv()).await;
     assert!(quiet.is_err(), "{quiet:?}");
+}
+
+/// A stream of the sync protocol that somebody opened by hand, and the connection it is on.
+async fn stream_by_hand(seed: u8, to: &Node) -> (StreamMuxerBox, SubstreamBox) {
+    let keypair = Keypair::ed25519_from_bytes(secret(seed)).expect("a seed");
+    let mut transport = transport::transport(&keypair).expect("a transport");
+    let address = transport::without_peer(to.address.parse().expect("an address"));
+    let options = DialOpts { role: Endpoint::Dialer, port_use: PortUse::New };
+    let (_, mut muxer) = transport.dial(address, options).expect("dials").await.expect("connects");
+    let opened = poll_fn(|cx| {
+        let _ = Pin::new(&mut muxer).poll(cx);
+        Pin::new(&mut muxer).poll_outbound(cx)
+    });
+    let mut stream = opened.await.expect("a stream");
+    for line in ["/multistream/1.0.0\n", "/entente/sync/1\n"] {
+        stream.write_all(&[&[line.len() as u8], line.as_bytes()].concat()).await.expect("open");
+    }
+    (muxer, stream)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_frame_that_comes_byte_by_byte_is_dropped_at_the_deadline() {
+    let brief = Limits { gate_timeout: Duration::from_millis(600), ..Limits::default() };
+    let mut b = start_with(secret(2), 0, brief, EVENTS_CAPACITY).await;
+    let (mut muxer, mut stream) = stream_by_hand(1, &b).await;
+    let began = Instant::now();
+    // Eight thousand bytes are announced, and one is sent now and then.
+    let mut slow = std::pin::pin!(async {
+        let mut bytes = [0, 0, 0x1f, 0x40, 0].into_iter().chain(std::iter::repeat(7));
+        let mut pause = tokio::time::interval(Duration::from_millis(20));
+        while let Some(byte) = bytes.next() {
+            pause.tick().await;
+            if stream.write_all(&[byte]).await.is_err() || stream.flush().await.is_err() {
+                return;
+            }
+        }
+    });
+    let drive = poll_fn(|cx| Pin::new(&mut muxer).poll(cx).map(|_| ()));
+    let ended = timeout(DEADLINE, futures::future::select(&mut slow, std::pin::pin!(drive)));
+    ended.await.expect("the node hangs up");
+    assert!(began.elapsed() < DEADLINE / 4, "{:?}", began.elapsed());
+    let on_b = b.opened().await;
+    assert_eq!(b.closed(on_b).await, CloseReason::NotAdmitted);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -52,7 +52,9 @@ pub fn swarm(keypair: &Keypair, limits: &Limits) -> Result<Swarm<Behaviour>, Net
 }
 
 /// TCP, Noise and Yamux; names are looked up as the system is set up to, where it is.
-fn transport(keypair: &Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, NetworkError> {
+pub(super) fn transport(
+    keypair: &Keypair,
+) -> Result<Boxed<(PeerId, StreamMuxerBox)>, NetworkError> {
     let tcp = || tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
     let streams =
         dns::tokio::Transport::system(tcp()).map(Transport::boxed).unwrap_or_else(|error| {

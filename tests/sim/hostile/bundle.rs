@@ -1,6 +1,7 @@
 //! Bundles that must not be taken: by whom, where, and of which shape.
 
 use super::*;
+use crate::ingest::{Hold, MAX_LOGS_BEGUN};
 use crate::message::MAX_FRAME_BYTES;
 
 /// Bright's edit with nothing wrong, as a pattern for wrong ones.
@@ -371,4 +372,37 @@ fn fork_proofs_of_those_who_may_not_write_are_not_kept() {
     }
     assert!(scene.world.replica(A).forks.is_empty());
     assert!(scene.disk(A) < before + 1024);
+}
+
+#[test]
+pub fn an_editor_begins_so_many_logs_and_no_more() {
+    let mut scene = Scene::begin(18);
+    let (brief, edit, b) = (scene.brief, scene.edit, scene.world.id(B));
+    let raw = scene.enter(B, A);
+    for _ in 0..MAX_LOGS_BEGUN + 10 {
+        let mut pen = scene.pen(B, brief, Some(edit));
+        let leaf =
+            Leaf::Full { record: scene.record, turn: 1, salt: Nonce([1; 16]), change: vec![1] };
+        let bundle = bytes(&pen.seal(vec![leaf]));
+        scene.push(raw, pen.log(), brief, &[bundle]);
+    }
+    let of_b = |scene: &Scene| {
+        let logs = &scene.world.replica(A).logs;
+        logs.values().filter(|log| log.author == b).count()
+    };
+    assert_eq!(of_b(&scene), MAX_LOGS_BEGUN);
+    assert_eq!(scene.closed(raw), None);
+    let mut pen = scene.pen(B, brief, Some(edit));
+    let leaf = Leaf::Full { record: scene.record, turn: 1, salt: Nonce([1; 16]), change: vec![1] };
+    let more = pen.clone().seal(vec![leaf]);
+    let held = scene.world.replica(A).authorise(&more, None);
+    assert_eq!(held.err(), Some(Hold::Refused("logs_quota")));
+    // Nor by forks of logs that nobody has seen.
+    let mut twin = Pen { at: Hlc(pen.at.0 + 1), ..pen.clone() };
+    let leaf = Leaf::Full { record: scene.record, turn: 1, salt: Nonce([1; 16]), change: vec![1] };
+    let proof =
+        crate::fork::ForkProof::of(&pen.seal(vec![leaf.clone()]), &twin.seal(vec![leaf])).unwrap();
+    scene.send(raw, &Frame::Fork { proof: Box::new(proof) });
+    assert!(scene.world.replica(A).forks.is_empty());
+    scene.honest_edit_arrives("TITLE-1");
 }

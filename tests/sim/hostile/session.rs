@@ -1,6 +1,7 @@
 //! Lies within a session: heights, wants, acknowledgements. A liar harms nobody but itself.
 
 use super::*;
+use crate::pace::BURST;
 use crate::sync::PATIENCE_MS;
 
 #[test]
@@ -150,4 +151,27 @@ fn bundles_nobody_asked_for_are_not_looked_at() {
     let raw = scene.knock(B, A, Approach::Known);
     scene.send(raw, &Frame::Bundles { bundles: Vec::new() });
     assert_eq!(scene.closed(raw), Some("frame_unexpected"));
+}
+
+#[test]
+pub fn who_floods_a_node_is_closed_and_may_come_back_slower() {
+    let mut scene = Scene::begin(7);
+    let raw = scene.enter(B, A);
+    let share = scene.share;
+    let ask = Frame::Ask { shares: vec![share], settled: Vec::new() };
+    let mut sent = 0;
+    while scene.closed(raw).is_none() && sent < BURST {
+        scene.send(raw, &ask);
+        scene.heard(raw);
+        sent += 1;
+    }
+    assert_eq!(scene.closed(raw), Some("too_many_frames"));
+    // Coming back at once does not help; waiting does.
+    for (waited_ms, code) in [(0, Some("too_many_frames")), (1000, None)] {
+        scene.world.now += waited_ms;
+        let again = scene.enter(B, A);
+        scene.send(again, &ask);
+        assert_eq!(scene.closed(again), code);
+    }
+    scene.honest_edit_arrives("TITLE-1");
 }

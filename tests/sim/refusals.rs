@@ -1,0 +1,182 @@
+//! Refusals by their codes: what a request, a bundle or a pairing is told that cannot be.
+
+use std::fmt::Debug;
+
+use crate::book::Address;
+use crate::bundle::Verified;
+use crate::facet::Edit;
+use crate::id::CompartmentId;
+use crate::ingest::Hold;
+use crate::message::Frame;
+use crate::refusal::Refusal;
+use crate::replica::{Effect, Replica, Settings};
+use crate::scene::{A, B, C, D, Pen, Scene, put};
+use crate::sign::SigningKey;
+use crate::store::{Batch, Entry, MemoryStore, Store, StoreError};
+use crate::value::Value;
+use crate::vocabulary::Kind;
+use crate::world::{World, fields};
+
+fn code<T: Debug>(done: Result<T, Refusal>) -> &'static str {
+    done.expect_err("a refusal").code()
+}
+
+/// The event as Cedar received it.
+fn received(scene: &Scene) -> Address {
+    let at = scene.world.replica(C).locate_in(&scene.share, Kind::Event, &scene.record, None);
+    at.unwrap().expect("it is there")
+}
+
+#[test]
+fn what_is_not_ones_own_or_cannot_be_is_refused_by_name() {
+    let mut scene = Scene::begin(1);
+    let (share, event, now) = (scene.share, scene.event, scene.world.now);
+    let at = received(&scene);
+    assert_eq!(code(scene.world.act(C, |r| r.delete(&at))), "not_own");
+    let customer = scene.world.create(C, Kind::Customer, &[("name", "Lin")]);
+    let place = |r: &mut Replica| r.place(&share, Kind::Customer, &[customer]);
+    assert_eq!(code(scene.world.act(C, place)), "may_not_contribute");
+    assert_eq!(code(scene.world.act(A, |r| r.open_share(" ", None, None))), "out_of_range");
+    let over = scene.world.act(A, |r| r.open_share("over", None, Some(now))).unwrap();
+    let place = |r: &mut Replica| r.place(&over, Kind::Event, &[event]);
+    assert_eq!(code(scene.world.act(A, place)), "share_ended");
+    let own = Address::Own { kind: Kind::Event, record: event };
+    let wrong = vec![Edit::Put("title".into(), Value::Int(1))];
+    assert_eq!(code(scene.world.act(A, |r| r.edit(&own, wrong))), "bad_edit");
+}
+
+#[test]
+fn an_edit_of_what_its_owner_is_moving_is_told_to_come_back() {
+    let mut scene = Scene::begin(2);
+    scene.world.pair(A, D);
+    let scope = fields(Kind::Event, &["venue"], false);
+    let grant = scene.world.grant(A, D, scene.share, A, scope, 0).unwrap();
+    scene.world.settle();
+    scene.world.act(A, |r| r.revoke(&[grant], 0)).unwrap();
+    let at = received(&scene);
+    let mut told = Vec::new();
+    while scene.world.deliver_one() {
+        if let Err(refusal) = scene.world.act(C, |r| r.edit(&at, vec![put("venue", "MOVED")])) {
+            told.push(refusal.code());
+        }
+    }
+    assert!(told.contains(&"moving"), "{told:?}");
+    scene.world.settle();
+    scene.world.act(C, |r| r.edit(&at, vec![put("venue", "MOVED")])).expect("and then may");
+}
+
+#[test]
+fn each_reason_to_hold_a_bundle_back_has_its_name() {
+    let mut scene = Scene::begin(3);
+    let (brief, edit) = (scene.brief, scene.edit);
+    let pen = scene.pen(B, brief, Some(edit));
+    let leaf = scene.leaf(&pen.log(), &brief, put("title", "TITLE-B"));
+    let seal = |pen: &Pen| pen.clone().seal(vec![leaf.clone()]);
+    let held = |scene: &Scene, bundle: &Verified| {
+        let from = scene.world.id(B);
+        match scene.world.replica(A).authorise(bundle, Some(&from)) {
+            Err(Hold::Waiting(why) | Hold::Refused(why)) => why,
+            other => panic!("{other:?}"),
+        }
+    };
+    let elsewhere = Pen { compartment: CompartmentId([9; 32]), ..pen.clone() };
+    assert_eq!(held(&scene, &seal(&elsewhere)), "compartment_unknown");
+    let uncertified = Pen { key: SigningKey::from_bytes(&[77; 32]), ..pen.clone() };
+    assert_eq!(held(&scene, &seal(&uncertified)), "certificate_unknown");
+    assert_eq!(held(&scene, &seal(&Pen { grant: None, ..pen.clone() })), "not_permitted");
+    assert_eq!(held(&scene, &seal(&Pen { seq: 1, ..pen.clone() })), "gap");
+    let redacted = pen.clone().seal(vec![leaf.redacted()]);
+    assert_eq!(held(&scene, &redacted), "erasure_unknown");
+    // A log is written under one grant.
+    let scope = fields(Kind::Event, &["title", "audience_brief"], true);
+    let second = scene.world.grant(A, B, scene.share, A, scope, 0).unwrap();
+    scene.world.settle();
+    let raw = scene.enter(B, A);
+    let mut first = pen.clone();
+    let bundle = crate::scene::bytes(&first.seal(vec![leaf.clone()]));
+    scene.push(raw, first.log(), brief, &[bundle]);
+    assert_eq!(scene.holds(A, &first.log()), 1);
+    assert_eq!(held(&scene, &seal(&Pen { grant: Some(second), ..first.clone() })), "other_grant");
+    // Revoked, and the publisher has drawn no conclusion yet; then it has.
+    scene.world.begin(A, |r| r.revoke(&[edit], 0)).unwrap();
+    assert_eq!(held(&scene, &seal(&first)), "grant_ended");
+    scene.world.commit_in_silence(A);
+    assert_eq!(held(&scene, &seal(&first)), "cut");
+    scene.world.act(A, |r| r.revoke(&[second], 0)).unwrap();
+    scene.world.settle();
+    assert_eq!(held(&scene, &seal(&first)), "compartment_retired");
+}
+
+#[test]
+fn a_pairing_that_cannot_go_on_says_why() {
+    let mut scene = Scene::begin(4);
+    let line = scene.world.act(A, |r| r.invite(1_000_000, false)).unwrap();
+    // Delta begins twice with one line while the first try is under way.
+    scene.world.act(D, |r| r.accept(&line)).unwrap();
+    let raw = scene.world.connect_raw_as_listener(scene.key(A).public(), D);
+    scene.world.act(D, |r| r.accept(&line)).unwrap();
+    assert_eq!(scene.world.raw[&raw].closed, Some("pairing_again"));
+    // The inviter welcomes with a profile that is none.
+    let raw = scene.world.connect_raw_as_listener(scene.key(A).public(), D);
+    let raw = crate::scene::Raw { conn: raw, to: D };
+    let certificate = scene.certificate(A);
+    let approach = crate::message::Approach::Known;
+    scene.send(raw, &Frame::Gate { certificate, rotations: Vec::new(), approach });
+    let nonce = crate::statement::Nonce32([1; 32]);
+    let profile = crate::message::Blob(vec![0x80]);
+    scene.send(raw, &Frame::Welcome { nonce, profile });
+    assert_eq!(scene.closed(raw), Some("pairing_profile"));
+    // Whoever is refused closes too.
+    let raw = scene.enter(B, A);
+    scene.send(raw, &Frame::Refused { code: "paused".into() });
+    assert_eq!(scene.closed(raw), Some("peer_refused"));
+}
+
+#[test]
+fn a_newcomer_without_a_profile_does_not_begin_to_pair() {
+    let mut scene = Scene::begin(5);
+    let line = scene.world.act(A, |r| r.invite(1_000_000, false)).unwrap();
+    let (me, now) = (scene.world.orgs[D].identity.clone(), scene.world.now);
+    let store = Box::new(MemoryStore::default());
+    let mut bare = Replica::open(me, Settings::default(), store, now, [1; 32]).unwrap();
+    bare.begin(now, [2; 32]);
+    bare.accept(&line).unwrap();
+    bare.opened(1, scene.key(A).public(), true).unwrap();
+    let effects = bare.commit().unwrap();
+    let closed = Effect::Close { conn: 1, code: "no_profile" };
+    assert!(effects.contains(&closed), "{effects:?}");
+}
+
+/// A disk that is full.
+struct Full;
+
+impl Store for Full {
+    fn get(&self, _: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(None)
+    }
+    fn scan(&self, _: &[u8], _: &[u8], _: usize) -> Result<Vec<Entry>, StoreError> {
+        Ok(Vec::new())
+    }
+    fn commit(&mut self, _: Batch) -> Result<(), StoreError> {
+        Err(StoreError::Engine("no space left".into()))
+    }
+}
+
+#[test]
+fn a_store_that_is_full_damaged_or_another_s_is_told_as_such() {
+    let world = World::new(6, &["Acme", "Bright"]);
+    let open = |org: usize, store: Box<dyn Store + Send>| {
+        let me = world.orgs[org].identity.clone();
+        Replica::open(me, Settings::default(), store, world.now, [1; 32])
+    };
+    let mut full = open(0, Box::new(Full)).expect("nothing is written yet");
+    assert_eq!(code(full.commit()), "store_failed");
+    assert_eq!(code(open(1, Box::new(world.orgs[0].disk.clone()))), "foreign_store");
+    let mut damaged = MemoryStore::default();
+    let entries = world.orgs[0].disk.contents().into_iter();
+    damaged.entries =
+        entries.map(|(key, value)| (key, value[..value.len() / 2].to_vec())).collect();
+    let owner = crate::codec::to_bytes(&(world.id(0), world.orgs[0].identity.node.public()));
+    damaged.entries.insert(crate::keys::OWNER.to_vec(), owner);
+    assert_eq!(code(open(0, Box::new(damaged))), "store_damaged");
+}
