@@ -14,6 +14,8 @@ pub(crate) const BURST: u64 = 64 * 1024;
 const PER_SECOND: u64 = 4 * 1024;
 /// Heights of all that may be served are looked up.
 const ASK: u64 = 64;
+/// So many logs that a peer has offered are looked through in one piece of work.
+const OFFERS: usize = 1024;
 
 /// What one node has asked for lately; in memory only.
 #[derive(Debug, Clone, Copy)]
@@ -22,12 +24,13 @@ pub(crate) struct Pace {
     at: Millis,
 }
 
-/// The work that a frame makes.
-fn cost(frame: &Frame) -> u64 {
+/// The work that a frame makes, of a peer that has offered so many logs.
+fn cost(frame: &Frame, offered: usize) -> u64 {
     match frame {
         Frame::Statements { statements, .. } => 1 + statements.len() as u64,
         Frame::Bundles { bundles } => 1 + bundles.len() as u64,
         Frame::Ask { .. } => ASK,
+        Frame::Heights { .. } | Frame::Gone { .. } => 1 + (offered / OFFERS) as u64,
         Frame::Fork { .. } => 2,
         Frame::Gate { .. }
         | Frame::Welcome { .. }
@@ -37,23 +40,21 @@ fn cost(frame: &Frame) -> u64 {
         | Frame::Resume { .. }
         | Frame::StatementsStored { .. }
         | Frame::Digests { .. }
-        | Frame::Heights { .. }
         | Frame::Want { .. }
         | Frame::Stored { .. }
         | Frame::Stop { .. }
-        | Frame::Gone { .. }
         | Frame::Refused { .. } => 1,
     }
 }
 
 impl Replica {
     /// Whether a node may still ask for this now; it is counted. Reconnecting begins nothing anew.
-    pub(crate) fn keeps_pace(&mut self, node: &PublicKey, frame: &Frame) -> bool {
+    pub(crate) fn keeps_pace(&mut self, node: &PublicKey, frame: &Frame, offered: usize) -> bool {
         let pace = self.paces.entry(*node).or_insert(Pace { spent: 0, at: self.now });
         let passed_ms = self.now.saturating_sub(pace.at);
         pace.spent = pace.spent.saturating_sub(passed_ms.saturating_mul(PER_SECOND) / 1000);
         pace.at = self.now;
-        let spent = pace.spent + cost(frame);
+        let spent = pace.spent + cost(frame, offered);
         pace.spent = spent.min(BURST);
         spent <= BURST || broken(Law::Pace)
     }

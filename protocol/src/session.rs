@@ -154,7 +154,8 @@ impl Replica {
             return Ok(());
         };
         let (node, stage, open) = (session.node, session.stage, session.is_open());
-        if open && !self.keeps_pace(&node, &frame) {
+        let offered = session.offers.len();
+        if open && !self.keeps_pace(&node, &frame, offered) {
             self.refuse(conn, "too_many_frames");
             return Ok(());
         }

@@ -160,7 +160,7 @@ pub fn who_floods_a_node_is_closed_and_may_come_back_slower() {
     let share = scene.share;
     let ask = Frame::Ask { shares: vec![share], settled: Vec::new() };
     let mut sent = 0;
-    while scene.closed(raw).is_none() && sent < BURST {
+    while scene.closed(raw).is_none() && sent < BURST / 32 {
         scene.send(raw, &ask);
         scene.heard(raw);
         sent += 1;
