@@ -56,8 +56,12 @@ impl Client {
             }
         });
         let conn = opened.await.expect("it opens");
-        self.handle.command(NetworkCommand::Admitted { conn });
+        self.admit(conn);
         conn
+    }
+
+    pub fn admit(&self, conn: ConnId) {
+        self.handle.command(NetworkCommand::Admitted { conn });
     }
 
     pub fn send(&self, conn: ConnId, frame: &Frame) -> SendOutcome {

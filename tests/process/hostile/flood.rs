@@ -5,14 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use entente_node::network::{NetworkEvent, SendOutcome};
+use entente_protocol::codec;
 use entente_protocol::id::{OrgId, StatementId};
-use entente_protocol::message::{Blob, Frame};
+use entente_protocol::message::{Blob, Frame, MAX_FRAME_BYTES};
 use entente_protocol::statement::{Body, Statement};
 use entente_protocol::time::Hlc;
 use tokio::runtime::Runtime;
+use tokio::time::timeout;
 
 use super::client::Client;
 use super::*;
+
+/// How long the flood waits when nothing more is taken.
+const BREATH: Duration = Duration::from_millis(10);
 
 /// A receipt of something that nobody said.
 fn receipt(author: OrgId, key: &SigningKey, n: u64) -> Blob {
@@ -22,27 +27,26 @@ fn receipt(author: OrgId, key: &SigningKey, n: u64) -> Blob {
     Blob(Statement::sign(author, key, Hlc(1 << 16), body).bytes().to_vec())
 }
 
-/// What is sent as fast as it is taken; the number is how many frames went before.
-type Flood = fn(OrgId, &SigningKey, u64) -> Frame;
+/// The next frame of a flood: whose, after how many, and from which position on.
+type Flood = fn(OrgId, &SigningKey, u64, u64) -> Frame;
 
 /// Statements of its own, each new.
-fn receipts(author: OrgId, key: &SigningKey, n: u64) -> Frame {
+fn receipts(author: OrgId, key: &SigningKey, n: u64, position: u64) -> Frame {
     let statements = (0..50).map(|i| receipt(author, key, 50 * n + i)).collect();
-    Frame::Statements { position: 50 * n, statements }
+    Frame::Statements { position, statements }
 }
 
 /// Small frames that each make the node look everything up.
-fn questions(_: OrgId, _: &SigningKey, _: u64) -> Frame {
+fn questions(_: OrgId, _: &SigningKey, _: u64, _: u64) -> Frame {
     Frame::Ask { shares: Vec::new(), settled: Vec::new() }
 }
 
 /// Statements of nodes that nobody has certified.
-fn garbage(author: OrgId, _: &SigningKey, n: u64) -> Frame {
+fn garbage(author: OrgId, _: &SigningKey, n: u64, position: u64) -> Frame {
     let mut seed = [55; 32];
     seed[..8].copy_from_slice(&n.to_be_bytes());
     let key = SigningKey::from_bytes(&seed);
-    let statements = (0..50).map(|i| receipt(author, &key, 50 * n + i)).collect();
-    Frame::Statements { position: 50 * n, statements }
+    receipts(author, &key, n, position)
 }
 
 /// Floods a node from a partner, coming back whenever it is turned out, while another edits.
@@ -57,29 +61,37 @@ fn flood(frames: Flood, code: Option<&'static str>) {
     let (mut client, mut conn) =
         runtime.block_on(Client::enter(key.to_bytes(), &certificate, &acme));
     let flood = runtime.spawn(async move {
-        let (mut sent, mut turned_out) = (0, 0);
-        let mut frame = frames(author, &key, 0);
+        let (mut sent, mut turned_out, mut position) = (0, 0, 0);
+        let mut frame = frames(author, &key, 0, position);
         while !flooding.load(Ordering::Relaxed) {
-            match client.send(conn, &frame) {
+            let event = match client.send(conn, &frame) {
                 SendOutcome::Queued { .. } => {
                     sent += 1;
-                    frame = frames(author, &key, sent);
+                    if let Frame::Statements { statements, .. } = &frame {
+                        position += statements.len() as u64;
+                    }
+                    frame = frames(author, &key, sent, position);
+                    client.events.try_recv().ok()
                 }
-                SendOutcome::Full { .. } => tokio::task::yield_now().await,
-                SendOutcome::TooLarge | SendOutcome::Closed => {
-                    turned_out += 1;
-                    let Ok(next) = tokio::time::timeout(SERVED_MAX, client.opened()).await else {
-                        continue;
-                    };
+                // Full, or turned out: something will come.
+                _ => timeout(BREATH, client.events.recv()).await.ok().flatten(),
+            };
+            match event {
+                Some(NetworkEvent::Opened { conn: next, .. }) => {
                     conn = next;
+                    client.admit(conn);
                     client.greet(conn, &certificate);
                 }
-            }
-            while let Ok(event) = client.events.try_recv() {
-                if let NetworkEvent::Opened { conn: next, .. } = event {
-                    conn = next;
-                    client.greet(conn, &certificate);
+                Some(NetworkEvent::Closed { .. }) => turned_out += 1,
+                Some(NetworkEvent::Frame { bytes, .. }) => {
+                    // The node says from where it goes on.
+                    let said = codec::from_bytes(&bytes, MAX_FRAME_BYTES);
+                    if let Ok(Frame::Resume { cursor }) = said {
+                        position = cursor;
+                        frame = frames(author, &key, sent, position);
+                    }
                 }
+                Some(_) | None => {}
             }
         }
         (sent, turned_out)
