@@ -17,7 +17,7 @@ use crate::time::Millis;
 use crate::world::Disk;
 
 /// Bundles of one run.
-const MANY: usize = 12;
+const MANY: usize = 6;
 
 /// A node as it stands before anything hostile happens.
 pub struct Still {
