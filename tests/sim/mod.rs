@@ -13,3 +13,4 @@ mod settled;
 mod steps;
 mod hostile;
 mod story;
+mod told;

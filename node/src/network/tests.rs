@@ -409,9 +409,9 @@ async fn a_first_frame_that_comes_byte_by_byte_is_dropped_at_the_deadline() {
             }
         }
     });
-    let drive = poll_fn(|cx| Pin::new(&mut muxer).poll(cx).map(|_| ()));
-    let ended = timeout(DEADLINE, futures::future::select(&mut slow, std::pin::pin!(drive)));
-    ended.await.expect("the node hangs up");
+    let mut drive = std::pin::pin!(poll_fn(|cx| Pin::new(&mut muxer).poll(cx).map(|_| ())));
+    let ended = timeout(DEADLINE, futures::future::select(&mut slow, &mut drive)).await;
+    ended.expect("the node hangs up");
     assert!(began.elapsed() < DEADLINE / 4, "{:?}", began.elapsed());
     let on_b = b.opened().await;
     assert_eq!(b.closed(on_b).await, CloseReason::NotAdmitted);

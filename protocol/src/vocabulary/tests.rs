@@ -309,3 +309,16 @@ fn sizes_are_bounded() {
     assert!(from_json(Kind::Event, "tags", &json!(many[1..])).is_ok());
     assert!(parse_text(Kind::Event, "tags", &many.join(";")).is_err());
 }
+
+#[test]
+fn a_number_with_many_digits_is_the_same_however_often_it_is_read_and_shown() {
+    for text in
+        ["555555444444444444444444444544554", "5.5555444444444444e+32", "0.1234567890123456789"]
+    {
+        let json: Json = serde_json::from_str(text).unwrap();
+        let first = from_json(Kind::Customer, "x_number", &json).unwrap();
+        let again =
+            from_json(Kind::Customer, "x_number", &to_json(Kind::Customer, "x_number", &first));
+        assert_eq!(again.unwrap(), first, "{text}");
+    }
+}
