@@ -43,6 +43,7 @@ pub mod ingest;
 pub mod remains;
 pub mod reissue;
 pub mod view;
+pub mod seeing;
 pub mod history;
 pub mod roster;
 

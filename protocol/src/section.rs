@@ -354,8 +354,19 @@ impl Replica {
         fields: &Fields,
         org: &OrgId,
     ) -> Result<bool, Refusal> {
-        let Some(person) = self.person(kind, fields)? else { return Ok(true) };
-        Ok(consent::consent_allows(&person, &self.purpose(share), org, self.now).is_ok())
+        Ok(self.held_from(share, kind, fields, org)?.is_none())
+    }
+
+    /// Why consent holds an own record back from an org, if it does.
+    pub(crate) fn held_from(
+        &self,
+        share: &ShareId,
+        kind: Kind,
+        fields: &Fields,
+        org: &OrgId,
+    ) -> Result<Option<HeldBack>, Refusal> {
+        let Some(person) = self.person(kind, fields)? else { return Ok(None) };
+        Ok(consent::consent_allows(&person, &self.purpose(share), org, self.now).err())
     }
 
     pub(crate) fn purpose(&self, share: &ShareId) -> String {

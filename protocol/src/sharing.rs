@@ -393,10 +393,12 @@ impl Replica {
         let Some(info) = self.grants.get(id) else { return GrantState::Waiting };
         let contributes = matches!(info.scope, Scope::Contribute { .. });
         let own = info.section == self.me.party.org;
-        let admitted = || {
-            self.dossiers.iter().any(|(_, _, dossier)| dossier.admissions().any(|(g, _)| g == id))
-        };
-        if contributes || own || admitted() { GrantState::Active } else { GrantState::Waiting }
+        if contributes || own || self.is_admitted(id) { GrantState::Active } else { GrantState::Waiting }
+    }
+
+    /// Whether its publisher has let a grant in anywhere.
+    pub(crate) fn is_admitted(&self, id: &GrantId) -> bool {
+        self.dossiers.iter().any(|(_, _, dossier)| dossier.admissions().any(|(g, _)| g == id))
     }
 
     /// All shares this org opened or was invited into, by name.
