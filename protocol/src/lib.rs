@@ -39,6 +39,7 @@ pub mod book;
 pub mod section;
 pub mod select;
 pub mod sharing;
+pub mod policy;
 pub mod ingest;
 pub mod remains;
 pub mod reissue;

@@ -54,6 +54,28 @@ pub(crate) struct Section {
     pub room: BTreeMap<CompartmentId, u64>,
 }
 
+/// What is placed in a section, where it is, and the grants that reach it.
+#[derive(Debug, Default)]
+pub(crate) struct Standing {
+    pub publications: BTreeMap<RecordId, Publication>,
+    pub assigned: plan::Assigned,
+    pub reached: BTreeMap<RecordId, (Kind, BTreeSet<GrantId>)>,
+}
+
+impl Standing {
+    /// Leaves out the records of kinds that may not be published any more.
+    pub fn drop_unpublished(&mut self, may_publish: impl Fn(Kind) -> bool) {
+        self.reached.retain(|_, (kind, _)| may_publish(*kind));
+    }
+}
+
+impl Section {
+    /// Whom a rule is for.
+    pub fn audience(&self, grant: &GrantId) -> Option<OrgId> {
+        self.rules.iter().find(|rule| rule.grant == *grant).map(|rule| rule.org)
+    }
+}
+
 /// A record that was not placed, or not for everybody.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
@@ -344,17 +366,6 @@ impl Replica {
                 Ok(self.book_row(Kind::Customer, &customer)?.map(|row| row.fields))
             }
         }
-    }
-
-    /// Whether consent lets an own record be shown to an org.
-    pub(crate) fn may_be_shown(
-        &self,
-        share: &ShareId,
-        kind: Kind,
-        fields: &Fields,
-        org: &OrgId,
-    ) -> Result<bool, Refusal> {
-        Ok(self.held_from(share, kind, fields, org)?.is_none())
     }
 
     /// Why consent holds an own record back from an org, if it does.

@@ -139,8 +139,9 @@ impl Replica {
             let last = page.len() < PAGE;
             for (bytes, row) in page {
                 let Some(key) = FacetKey::parse(&bytes) else { continue };
-                let same =
-                    facets.last().is_none_or(|(k, _)| (k.section, k.record) == (key.section, key.record));
+                let same = facets
+                    .last()
+                    .is_none_or(|(k, _)| (k.section, k.record) == (key.section, key.record));
                 if !same {
                     seen.extend(self.seen_one(std::mem::take(&mut facets)));
                     if seen.len() >= limit {

@@ -116,11 +116,7 @@ impl Replica {
     }
 
     /// The first rule that keeps a grant from showing the field.
-    fn hindrance(
-        &self,
-        asked: &Question,
-        grant: &GrantInfo,
-    ) -> Result<Option<Hindrance>, Refusal> {
+    fn hindrance(&self, asked: &Question, grant: &GrantInfo) -> Result<Option<Hindrance>, Refusal> {
         match self.grants.in_force(&grant.id, self.now) {
             Ok(()) => {}
             Err(ChainError::Revoked(link)) => return Ok(Some(Hindrance::Revoked(link))),
