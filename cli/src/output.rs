@@ -86,3 +86,17 @@ pub fn pass_on(depth: u8) -> String {
         more => format!("{more} times"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_as_people_write_them() {
+        let said = [0, 1, 999, 3_120, 1_000_000].map(|number| count(number, "record"));
+        assert_eq!(
+            said,
+            ["0 records", "1 record", "999 records", "3,120 records", "1,000,000 records"]
+        );
+    }
+}

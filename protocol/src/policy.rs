@@ -92,9 +92,7 @@ impl Replica {
         self.check_open(share)?;
         if reshare == Reshare::Ask && self.reshare(share)? == Reshare::Auto {
             for grant in self.passed_on(share) {
-                if self.is_in(&grant) {
-                    self.put(&keys::approved(&grant), codec::to_bytes(&1u8))?;
-                }
+                self.put(&keys::approved(&grant), codec::to_bytes(&1u8))?;
             }
         }
         self.put(&keys::reshare(share), codec::to_bytes(&reshare))?;
@@ -109,11 +107,6 @@ impl Replica {
         let fields = self.grants.of_section(share, &me);
         let rights = self.grants.contributions(share).filter(|grant| grant.section == me);
         fields.chain(rights).filter(|grant| grant.parent.is_some()).map(|grant| grant.id).collect()
-    }
-
-    fn is_in(&self, grant: &GrantId) -> bool {
-        let contributes = |info: &GrantInfo| matches!(info.scope, Scope::Contribute { .. });
-        self.grants.get(grant).is_some_and(contributes) || self.is_admitted(grant)
     }
 
     /// Whether a grant in this org's own section may be let in: every link of it that was passed
@@ -296,7 +289,8 @@ impl Replica {
             if gained { &mut outlook.gained } else { &mut outlook.lost }.push(sight);
         }
         self.add_empty(&mut outlook, &new);
-        self.add_held(share, &mut outlook, &section, &new, standing.reached.keys())?;
+        let records = standing.reached.iter().map(|(record, (kind, _))| (record, *kind));
+        self.add_held(share, &mut outlook, &section, &new, records)?;
         outlook.warnings = plan.warnings;
         Ok(outlook)
     }
@@ -322,10 +316,11 @@ impl Replica {
             new.push(Rule { grant: id, parent: None, org: grant.to, kind, fields, edit });
         }
         for id in &proposal.let_in {
-            new.extend(self.grants.get(id).and_then(rule_of));
+            for rule in self.grants.chain(id)?.into_iter().filter_map(rule_of) {
+                let known = section.rules.iter().chain(&new).any(|known| known.grant == rule.grant);
+                new.extend((!known).then_some(rule));
+            }
         }
-        let fresh = |rule: &Rule| section.rules.iter().all(|known| known.grant != rule.grant);
-        new.retain(fresh);
         section.rules.extend(new.iter().cloned());
         Ok(new)
     }
@@ -347,14 +342,10 @@ impl Replica {
         outlook: &mut Outlook,
         section: &Section,
         new: &[Rule],
-        records: impl Iterator<Item = &'a RecordId>,
+        records: impl Iterator<Item = (&'a RecordId, Kind)>,
     ) -> Result<(), Refusal> {
-        if new.is_empty() {
-            return Ok(());
-        }
-        for record in records {
-            let Some(publication) = self.publication(share, record)? else { continue };
-            let kind = publication.kind;
+        let kinds: BTreeSet<Kind> = new.iter().map(|rule| rule.kind).collect();
+        for (record, kind) in records.filter(|(_, kind)| kinds.contains(kind)) {
             let Some(row) = self.book_row(kind, record)? else { continue };
             let mut told = BTreeSet::new();
             for rule in new.iter().filter(|rule| rule.kind == kind) {

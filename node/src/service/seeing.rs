@@ -229,8 +229,11 @@ fn hindered(
                 true => format!("{who} has been granted no field of {owner}'s {}", kind.plural()),
                 false => format!("{who} has been granted {} only", others.join(", ")),
             };
-            let grant =
-                format!("entente share grant '{share}' {who:?} --kind {kind} --fields {field}");
+            let mut grant =
+                format!("entente share grant '{share}' '{who}' --kind {kind} --fields {field}");
+            if asked.section != replica.me().org {
+                grant += &format!(" --section '{owner}'");
+            }
             (rest, Some(format!("`{grant}` would let it see the field")))
         }
         Hindrance::Broken(link, rule) => {
