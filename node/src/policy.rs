@@ -17,7 +17,7 @@ use crate::service::when;
 const DEPTH_MAX: i64 = 7;
 const TOP_KEYS: [&str; 4] = ["share", "name", "reshare", "grant"];
 const PRESET_KEYS: [&str; 3] = ["about", "grant", "back"];
-const GRANT_KEYS: [&str; 10] = [
+const GRANT_KEYS: [&str; 11] = [
     "partner",
     "kind",
     "fields",
@@ -28,6 +28,7 @@ const GRANT_KEYS: [&str; 10] = [
     "depth",
     "expires",
     "section",
+    "with_history",
 ];
 
 /// What happens to grants that partners pass on.
@@ -143,6 +144,9 @@ pub fn write(policy: &Policy, name: &str) -> String {
         }
         if grant.keep {
             line("keep", "true".to_owned());
+        }
+        if grant.with_history {
+            line("with_history", "true".to_owned());
         }
         if grant.depth > 0 {
             line("depth", grant.depth.to_string());
@@ -316,6 +320,7 @@ impl<'a> Reader<'a> {
             depth: self.depth(table),
             expires: self.text(table, "expires"),
             section: self.text(table, "section"),
+            with_history: self.flag(table, "with_history"),
             ..NewGrant::default()
         };
         let fields = self.texts(table, "fields");

@@ -240,7 +240,8 @@ impl Replica {
         let new = self.add_proposed(&mut section, proposal)?;
         let mut standing = self.standing(share, &section)?;
         standing.drop_unpublished(|kind| self.publishing_grant(share, kind).is_ok());
-        let mut open = self.open_compartments(share, None)?;
+        let weights = self.weights(share)?;
+        let mut open = self.open_compartments(share, &weights, None)?;
         let seen_in: BTreeMap<CompartmentId, (BTreeSet<String>, BTreeSet<OrgId>)> = open
             .iter()
             .map(|at| (at.compartment, (at.fields.clone(), at.readers.clone())))
@@ -249,7 +250,7 @@ impl Replica {
             at.admitted.retain(|grant| !ended.contains(grant));
             at.readers = at.admitted.iter().filter_map(|id| self.grants.audience(id)).collect();
         }
-        let plan = self.draft(share, &mut section, open, &mut standing);
+        let plan = self.draft(share, &mut section, open, &weights, &mut standing);
         let mut changed: BTreeMap<(bool, OrgId, Kind, BTreeSet<String>), u64> = BTreeMap::new();
         for (record, (kind, reach)) in &standing.reached {
             let homes = standing.publications[record].homes.keys();
@@ -295,6 +296,25 @@ impl Replica {
         Ok(outlook)
     }
 
+    /// A grant as the compiler sees it.
+    pub(crate) fn rule_of(&self, grant: &GrantInfo) -> Result<Option<Rule>, Refusal> {
+        let Scope::Fields { kind, fields, edit, .. } = &grant.scope else { return Ok(None) };
+        Ok(Some(Rule {
+            grant: grant.id,
+            parent: grant.parent,
+            org: grant.to.org,
+            kind: *kind,
+            fields: fields.iter().cloned().collect(),
+            edit: *edit,
+            history: self.shows_history(&grant.id)?,
+        }))
+    }
+
+    /// Whether a grant of this org shows values from before its time.
+    pub fn shows_history(&self, grant: &GrantId) -> Result<bool, Refusal> {
+        Ok(self.read(&keys::history(grant))?.unwrap_or(false))
+    }
+
     /// The proposal's grants as rules of the section, under ids that no grant has.
     fn add_proposed(
         &self,
@@ -313,10 +333,12 @@ impl Replica {
                 section.selectors.insert(id, (kind, Selector::parse(kind, text)?));
             }
             let fields = fields.into_iter().collect();
-            new.push(Rule { grant: id, parent: None, org: grant.to, kind, fields, edit });
+            let (org, history) = (grant.to, grant.with_history);
+            new.push(Rule { grant: id, parent: None, org, kind, fields, edit, history });
         }
         for id in &proposal.let_in {
-            for rule in self.grants.chain(id)?.into_iter().filter_map(rule_of) {
+            for link in self.grants.chain(id)? {
+                let Some(rule) = self.rule_of(link)? else { continue };
                 let known = section.rules.iter().chain(&new).any(|known| known.grant == rule.grant);
                 new.extend((!known).then_some(rule));
             }
@@ -374,19 +396,6 @@ impl Replica {
         let records = list.records.iter().filter(here).count() as u64;
         Ok(Some(Sight { org: new.to, kind, fields: fields.into_iter().collect(), records }))
     }
-}
-
-/// A grant as the compiler sees it.
-pub(crate) fn rule_of(grant: &GrantInfo) -> Option<Rule> {
-    let Scope::Fields { kind, fields, edit, .. } = &grant.scope else { return None };
-    Some(Rule {
-        grant: grant.id,
-        parent: grant.parent,
-        org: grant.to.org,
-        kind: *kind,
-        fields: fields.iter().cloned().collect(),
-        edit: *edit,
-    })
 }
 
 fn seen<'a>(homes: impl Iterator<Item = &'a (BTreeSet<String>, BTreeSet<OrgId>)>) -> Seen {

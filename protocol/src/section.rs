@@ -26,6 +26,8 @@ mod publish;
 mod replan;
 mod weight;
 
+pub(crate) use weight::Weight;
+
 /// Where a record of the book stands in a share.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct Publication {

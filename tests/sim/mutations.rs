@@ -13,7 +13,7 @@ const SEEDS: u64 = 120;
 
 // Not here: `LateErased`. Statements go before bundles, so whoever writes into an erased record
 // redacts it before anybody else sees it; only a hostile node reaches that check.
-const LAWS: [Law; 24] = [
+const LAWS: [Law; 25] = [
     Law::Depth,
     Law::Fields,
     Law::Edit,

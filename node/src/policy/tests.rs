@@ -11,6 +11,7 @@ fields = ["phones", "name"]
 can = "read"
 where = "tags=vip"
 keep = true
+with_history = true
 depth = 1
 expires = "2027-03-01"
 
@@ -24,7 +25,7 @@ fn what_is_written_reads_back_the_same() {
     let read = policy(GOOD).unwrap();
     assert_eq!((read.share.as_str(), read.reshare), ("launch", Some(Reshare::Ask)));
     let lines: Vec<usize> = read.clauses.iter().map(|clause| clause.line).collect();
-    assert_eq!(lines, [5, 15]);
+    assert_eq!(lines, [5, 16]);
     let first = &read.clauses[0].grant;
     assert_eq!(first.fields, ["name", "phones"]);
     assert_eq!((first.depth, first.keep, first.can), (1, true, Access::Read));

@@ -52,6 +52,7 @@ fn clause_of(replica: &Replica, of: &GrantInfo) -> crate::api::grant::NewGrant {
         depth: of.depth,
         expires: of.expires_at.map(when::show),
         selector: replica.selector_of(&of.id),
+        with_history: replica.shows_history(&of.id).unwrap_or(false),
         ..Default::default()
     };
     match &of.scope {
@@ -163,14 +164,15 @@ pub fn as_new(replica: &Replica, of: &GrantInfo) -> NewGrant {
         selector: replica.selector_of(&of.id),
         depth: of.depth,
         expires_at: of.expires_at,
+        with_history: replica.shows_history(&of.id).unwrap_or(false),
     }
 }
 
 /// Whether two grants give the same.
 pub fn same_rule(a: &NewGrant, b: &NewGrant) -> bool {
     let contributes = |of: &NewGrant| matches!(of.scope, Scope::Contribute { .. });
-    (a.share, a.to, &a.scope, &a.selector, a.depth, a.expires_at)
-        == (b.share, b.to, &b.scope, &b.selector, b.depth, b.expires_at)
+    (a.share, a.to, &a.scope, &a.selector, a.depth, a.expires_at, a.with_history)
+        == (b.share, b.to, &b.scope, &b.selector, b.depth, b.expires_at, b.with_history)
         && (contributes(a) || a.section == b.section)
 }
 
@@ -182,6 +184,9 @@ fn new_words(replica: &Replica, new: &NewGrant) -> String {
     }
     if let Some(selector) = &new.selector {
         text += &format!(", where {selector}");
+    }
+    if new.with_history {
+        text += ", with values from before";
     }
     if new.depth > 0 {
         text += &format!(", and pass it on {}", times(new.depth));

@@ -36,6 +36,7 @@ fn new(world: &World, share: ShareId, to: usize, names: &[&str], only: Option<&s
         selector: only.map(str::to_owned),
         depth: 1,
         expires_at: None,
+        with_history: false,
     }
 }
 

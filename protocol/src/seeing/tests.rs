@@ -157,6 +157,7 @@ fn an_explanation_is_the_chain_or_the_first_rule_that_fails() {
         selector: selector.map(str::to_owned),
         depth: 0,
         expires_at,
+        with_history: false,
     };
     let (some, brief) = (new(None, Some("region=south")), new(Some(now + 500), None));
     let some = cast.world.act(A, |r| r.grant(some)).unwrap().0;
