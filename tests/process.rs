@@ -9,6 +9,8 @@ mod cast;
 
 mod story;
 
+mod seeing;
+
 mod leak;
 
 mod consent;

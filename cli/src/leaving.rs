@@ -3,7 +3,7 @@
 use entente_node::api::share::{HeldBack, Leaving};
 
 use crate::error::CliError;
-use crate::output::{count, pass_on};
+use crate::output::{count, names, pass_on};
 use crate::session::Session;
 use crate::table::Table;
 
@@ -27,7 +27,7 @@ impl Session<'_> {
 }
 
 /// What would leave, and what would stay.
-fn words(leaving: &Leaving) -> String {
+pub fn words(leaving: &Leaving) -> String {
     let mut text = String::new();
     if leaving.to.is_empty() {
         text += "Nothing leaves this node by this.\n";
@@ -46,6 +46,29 @@ fn words(leaving: &Leaving) -> String {
             ]);
         }
         text += &table.text();
+    }
+    if !leaving.back.is_empty() {
+        text += "\nThis will not be seen any more:\n\n";
+        let mut table = Table::new(["BY", "RECORDS", "FIELDS"]);
+        for back in &leaving.back {
+            let records = count(back.records, back.kind.name());
+            table.row([back.org.name.clone(), records, back.fields.join(", ")]);
+        }
+        text += &table.text();
+    }
+    if let Some(resent) = &leaving.resent {
+        let (records, to) = (count(resent.records, "record"), resent.to.len() as u64);
+        text += &format!(
+            "\nIt will re-send {records} to {} ({}).\n",
+            count(to, "partner"),
+            names(&resent.to)
+        );
+    }
+    if !leaving.notes.is_empty() {
+        text += "\n";
+    }
+    for note in &leaving.notes {
+        text += &format!("{note}\n");
     }
     text + &held_back(&leaving.held_back)
 }

@@ -60,8 +60,21 @@ pub fn moment(at: Option<&str>) -> String {
 pub fn count(number: u64, one: &str) -> String {
     match number {
         1 => format!("1 {one}"),
-        _ => format!("{number} {one}s"),
+        _ => format!("{} {one}s", thousands(number)),
     }
+}
+
+/// A number with a comma after every three digits.
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// How often something may be passed on.
@@ -71,5 +84,19 @@ pub fn pass_on(depth: u8) -> String {
         1 => "once".to_owned(),
         2 => "twice".to_owned(),
         more => format!("{more} times"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_as_people_write_them() {
+        let said = [0, 1, 999, 3_120, 1_000_000].map(|number| count(number, "record"));
+        assert_eq!(
+            said,
+            ["0 records", "1 record", "999 records", "3,120 records", "1,000,000 records"]
+        );
     }
 }

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::CommandFactory;
+use clap::{CommandFactory, Parser};
 use entente_node::config::{Config, Flags};
 use entente_node::directory::Directory;
 use entente_node::start::{self, Node};
@@ -224,10 +224,6 @@ fn what_is_not_built_yet_says_so_and_nothing_waits_for_an_answer() {
     for words in [
         &["share", "close", "S", "--yes"][..],
         &["share", "leave", "S", "--yes"],
-        &["share", "matrix", "S"],
-        &["share", "preview", "S", "--as", "bright"],
-        &["share", "explain", "S", "bright", "customer.phones"],
-        &["share", "with", "bright", "--event", "evt_1", "--yes"],
         &["customer", "import", "undo", "imp_1"],
         &["adopt", "evt_1"],
     ] {
@@ -262,4 +258,35 @@ fn every_list_is_one_document_with_json_and_says_something_without() {
         assert_eq!(text.exit, 0, "{words:?} {}", text.err);
         assert!(!text.out.is_empty() || words[0] == "store", "{words:?}");
     }
+}
+
+/// Every command that the page on permissions names.
+fn commands_on_the_permissions_page() -> Vec<String> {
+    let page = include_str!("../../docs/permissions.md");
+    let quoted = page.split('`').skip(1).step_by(2);
+    quoted.filter(|text| text.starts_with("entente ")).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_command_on_the_permissions_page_is_one() {
+    let commands = commands_on_the_permissions_page();
+    assert!(commands.len() > 40, "{}", commands.len());
+    for command in commands {
+        let parsed = Cli::try_parse_from(command.split_whitespace());
+        assert!(parsed.is_ok(), "{command}: {}", parsed.unwrap_err());
+    }
+}
+
+#[test]
+fn every_statement_on_the_permissions_page_has_a_command_that_shows_it() {
+    let page = include_str!("../../docs/permissions.md");
+    let tables = page.split("| what holds | what shows it |\n|---|---|\n").skip(1);
+    let rows = tables.flat_map(|table| table.lines().take_while(|line| line.starts_with('|')));
+    let mut count = 0;
+    for row in rows {
+        let shows = row.rsplit(" | ").next().unwrap_or_default();
+        assert!(shows.starts_with("`entente "), "{row}");
+        count += 1;
+    }
+    assert!(count > 40, "{count} statements");
 }

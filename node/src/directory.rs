@@ -96,6 +96,11 @@ impl Directory {
         self.path.join("store")
     }
 
+    /// Presets of the org's own: `presets/NAME.toml`.
+    pub fn presets(&self) -> PathBuf {
+        self.path.join("presets")
+    }
+
     fn token_file(&self) -> PathBuf {
         self.path.join("api.token")
     }

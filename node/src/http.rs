@@ -6,9 +6,11 @@ mod input;
 mod node;
 pub mod openapi;
 mod partner;
+mod policy;
 pub mod problem;
 mod progress;
 mod record;
+mod seeing;
 mod share;
 
 #[cfg(test)]
@@ -17,6 +19,7 @@ pub(crate) mod tests;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
@@ -43,6 +46,8 @@ pub struct HttpSettings {
     pub token: Token,
     /// Where the API listens.
     pub address: SocketAddr,
+    /// Where presets of this org's own are.
+    pub presets: PathBuf,
     /// Whether a proxy in front checks names and speaks TLS.
     pub behind_proxy: bool,
 }
@@ -77,7 +82,13 @@ pub fn router(app: App) -> Router {
         .route("/partners/{partner}/ping", post(partner::ping))
         .route("/partners/{partner}/alias", put(partner::alias))
         .route("/shares", get(share::list).post(share::open))
-        .route("/shares/with", post(share::with))
+        .route("/presets", get(policy::presets))
+        .route("/shares/with", post(policy::with))
+        .route("/shares/policy", post(policy::apply))
+        .route("/shares/{share}/policy", get(policy::export))
+        .route("/shares/{share}/approve", post(policy::approve))
+        .route("/shares/{share}/config", put(policy::configure))
+        .route("/shares/{share}/missing", get(policy::missing_fields))
         .route("/shares/{share}", get(share::show))
         .route("/shares/{share}/close", post(share::close))
         .route("/shares/{share}/leave", post(share::leave))
@@ -86,9 +97,9 @@ pub fn router(app: App) -> Router {
         .route("/shares/{share}/grants", post(share::grant))
         .route("/shares/{share}/grants/preview", post(share::preview_grant))
         .route("/shares/{share}/revoke", post(share::revoke))
-        .route("/shares/{share}/matrix", get(share::matrix))
-        .route("/shares/{share}/preview", get(share::preview))
-        .route("/shares/{share}/explain", get(share::explain))
+        .route("/shares/{share}/matrix", get(seeing::matrix))
+        .route("/shares/{share}/preview", get(seeing::preview))
+        .route("/shares/{share}/explain", get(seeing::explain))
         .route("/records/{id}", get(record::show_any))
         .route("/records/{id}/adopt", post(record::adopt))
         .route("/customers/consent", post(customer::give_to_many))

@@ -12,6 +12,8 @@ pub mod engine;
 pub mod network;
 pub mod store;
 pub mod import;
+pub mod policy;
+pub mod preset;
 pub mod service;
 pub mod api;
 pub mod http;

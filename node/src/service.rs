@@ -3,14 +3,19 @@
 
 pub mod consent;
 pub mod import;
+pub mod missing;
+pub mod outlook;
 pub mod participation;
 pub mod partner;
+pub mod policy;
 pub mod problem;
 pub mod record;
+pub mod seeing;
 pub mod share;
 pub mod shown;
 pub mod status;
 pub mod when;
+pub mod with;
 
 pub use problem::Problem;
 

@@ -157,7 +157,8 @@ impl Node {
         let http = format!("http://{address}");
         let running = Running { http: http.clone(), org: org.clone(), pid: std::process::id() };
         let behind_proxy = config.behind_proxy.value;
-        let settings = HttpSettings { token, address, behind_proxy };
+        let presets = directory.presets();
+        let settings = HttpSettings { token, address, presets, behind_proxy };
         let (stop, stopped) = oneshot::channel();
         let served = serve(listener, engine, settings, stopped);
         directory.set_running(&running)?;

@@ -15,6 +15,7 @@ use crate::refusal::{Refusal, RefusalClass};
 use crate::replica::Replica;
 use crate::statement::{Body, Cause, Nonce32, RecordTurn};
 use crate::store::{Store, for_each};
+use crate::sync::APPROVAL;
 use crate::time::Hlc;
 use crate::value::Fields;
 
@@ -118,6 +119,9 @@ impl Replica {
             if header.grant.as_ref().is_some_and(ended) {
                 return Err(Hold::Refused("grant_ended"));
             }
+        }
+        if header.grant.is_some_and(|grant| !self.takes_under(&grant)) {
+            return Err(Hold::Waiting(APPROVAL));
         }
         let log = verified.log();
         if !self.logs.contains_key(&log) && !self.may_begin(header) {

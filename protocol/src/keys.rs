@@ -168,6 +168,16 @@ pub fn history(grant: &GrantId) -> Vec<u8> {
     key(b'g', &[&grant.0])
 }
 
+/// What happens in a share to grants that partners pass on.
+pub fn reshare(share: &ShareId) -> Vec<u8> {
+    key(b'y', &[&share.0])
+}
+
+/// A passed-on grant that may be let in.
+pub fn approved(grant: &GrantId) -> Vec<u8> {
+    key(b'a', &[&grant.0])
+}
+
 /// A standing selection of records for a share (`share add --live`).
 pub fn selection(share: &ShareId, kind: Kind) -> Vec<u8> {
     key(b'J', &[&share.0, &[kind as u8]])

@@ -39,10 +39,12 @@ pub mod book;
 pub mod section;
 pub mod select;
 pub mod sharing;
+pub mod policy;
 pub mod ingest;
 pub mod remains;
 pub mod reissue;
 pub mod view;
+pub mod seeing;
 pub mod history;
 pub mod roster;
 

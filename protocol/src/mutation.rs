@@ -28,6 +28,8 @@ pub(crate) enum Law {
     Reach,
     /// A rule's selector decides which records it is for.
     Selector,
+    /// A passed-on grant waits for the approval that the publisher reserved.
+    Approval,
     /// Consent decides who may see a person.
     Consent,
     /// What of a consent travels is reduced.

@@ -26,6 +26,8 @@ mod publish;
 mod replan;
 mod weight;
 
+pub(crate) use weight::Weight;
+
 /// Where a record of the book stands in a share.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct Publication {
@@ -52,6 +54,28 @@ pub(crate) struct Section {
     pub homes: BTreeMap<Arc<Slot>, CompartmentId>,
     /// How much more each compartment may be overwritten and erased before it is weighed again.
     pub room: BTreeMap<CompartmentId, u64>,
+}
+
+/// What is placed in a section, where it is, and the grants that reach it.
+#[derive(Debug, Default)]
+pub(crate) struct Standing {
+    pub publications: BTreeMap<RecordId, Publication>,
+    pub assigned: plan::Assigned,
+    pub reached: BTreeMap<RecordId, (Kind, BTreeSet<GrantId>)>,
+}
+
+impl Standing {
+    /// Leaves out the records of kinds that may not be published any more.
+    pub fn drop_unpublished(&mut self, may_publish: impl Fn(Kind) -> bool) {
+        self.reached.retain(|_, (kind, _)| may_publish(*kind));
+    }
+}
+
+impl Section {
+    /// Whom a rule is for.
+    pub fn audience(&self, grant: &GrantId) -> Option<OrgId> {
+        self.rules.iter().find(|rule| rule.grant == *grant).map(|rule| rule.org)
+    }
 }
 
 /// A record that was not placed, or not for everybody.
@@ -346,16 +370,16 @@ impl Replica {
         }
     }
 
-    /// Whether consent lets an own record be shown to an org.
-    pub(crate) fn may_be_shown(
+    /// Why consent holds an own record back from an org, if it does.
+    pub(crate) fn held_from(
         &self,
         share: &ShareId,
         kind: Kind,
         fields: &Fields,
         org: &OrgId,
-    ) -> Result<bool, Refusal> {
-        let Some(person) = self.person(kind, fields)? else { return Ok(true) };
-        Ok(consent::consent_allows(&person, &self.purpose(share), org, self.now).is_ok())
+    ) -> Result<Option<HeldBack>, Refusal> {
+        let Some(person) = self.person(kind, fields)? else { return Ok(None) };
+        Ok(consent::consent_allows(&person, &self.purpose(share), org, self.now).err())
     }
 
     pub(crate) fn purpose(&self, share: &ShareId) -> String {

@@ -170,6 +170,10 @@ impl Replica {
     /// To whom this org may grant: a partner, paired with or met through a chain. Of an org that is
     /// known only as an editor of what both read nobody vouches for us there: it would never let
     /// us in.
+    pub fn may_grant_to(&self, org: &OrgId) -> Result<(), Refusal> {
+        self.grantee(org).map(drop)
+    }
+
     fn grantee(&self, org: &OrgId) -> Result<Party, Refusal> {
         let stands = self.partners.get(org).is_some_and(|p| p.state != PartnerState::Removed);
         if stands || broken(Law::Grantee) {
@@ -231,7 +235,7 @@ impl Replica {
     }
 
     /// A person's addresses travel only with consent and do-not-contact: adds what is missing.
-    fn completed(&self, scope: &Scope) -> Result<Scope, Refusal> {
+    pub fn completed(&self, scope: &Scope) -> Result<Scope, Refusal> {
         let Scope::Fields { kind, fields, edit, keep } = scope else {
             let Scope::Contribute { kinds } = scope else { return Ok(scope.clone()) };
             let kinds: BTreeSet<Kind> = kinds.iter().copied().collect();
@@ -259,24 +263,32 @@ impl Replica {
         })
     }
 
-    /// Grants a partner something, or passes on what was granted to this org.
-    pub fn grant(&mut self, mut new: NewGrant) -> Result<(GrantId, GrantState), Refusal> {
+    /// Every check of a grant that is to be made; its scope with what has to travel along.
+    pub fn check_grant(&self, new: &NewGrant) -> Result<Scope, Refusal> {
         self.check_open(&new.share)?;
         if new.to == self.me.party.org {
             return Err(Refusal::Oneself(new.to));
         }
-        new.scope = self.completed(&new.scope)?;
+        let scope = self.completed(&new.scope)?;
+        let new = NewGrant { scope, ..new.clone() };
         let parent = self.parent_of(&new)?;
         self.check_choices(&new, parent)?;
-        if let (Some(text), Scope::Fields { kind, .. }) = (&new.selector, &new.scope) {
-            Selector::parse(*kind, text)?;
+        if let Scope::Fields { kind, .. } = &new.scope {
+            if let Some(text) = &new.selector {
+                Selector::parse(*kind, text)?;
+            }
+            if parent.is_none() {
+                self.publishing_grant(&new.share, *kind)?;
+            }
         }
-        if let (Scope::Fields { .. }, None) = (&new.scope, parent)
-            && self.grants.opener(&new.share) != Some(self.me.party.org)
-        {
-            let Scope::Fields { kind, .. } = &new.scope else { return Err(Refusal::ShareEnded) };
-            self.publishing_grant(&new.share, *kind)?;
-        }
+        self.grantee(&new.to)?;
+        Ok(new.scope)
+    }
+
+    /// Grants a partner something, or passes on what was granted to this org.
+    pub fn grant(&mut self, mut new: NewGrant) -> Result<(GrantId, GrantState), Refusal> {
+        new.scope = self.check_grant(&new)?;
+        let parent = self.parent_of(&new)?;
         let to = self.grantee(&new.to)?;
         let nonce = Nonce(self.draw());
         let section = match &new.scope {
@@ -299,63 +311,29 @@ impl Replica {
         if new.with_history {
             self.put(&keys::history(&id), codec::to_bytes(&true))?;
         }
-        let state = self.grant_state(&id);
         // In one's own section the plan admits it with the commit.
-        let state = if parent.is_none() { GrantState::Active } else { state };
-        Ok((id, state))
+        Ok((id, self.grant_state(&id)))
     }
 
-    /// What a grant in this org's own section would let out, or let a partner pass on.
-    pub fn preview_grant(&self, new: &NewGrant) -> Result<Option<Leaving>, Refusal> {
-        let Scope::Fields { kind, fields, .. } = self.completed(&new.scope)? else {
-            return Ok(None);
-        };
-        self.grantee(&new.to)?;
-        let parent = self.parent_of(new)?;
-        self.check_choices(new, parent)?;
-        let selector =
-            new.selector.as_deref().map(|text| Selector::parse(kind, text)).transpose()?;
-        let mut leaving = Leaving { org: new.to, kind, fields, records: 0, held_back: 0 };
-        if parent.is_some() {
-            let at = crate::view::ListQuery { kind, ..crate::view::ListQuery::of(kind) };
-            let list = self.list(&at)?;
-            leaving.records = list
-                .records
-                .iter()
-                .filter(|r| r.share == Some(new.share) && r.section == new.section)
-                .count() as u64;
-            return Ok(Some(leaving));
+    /// Whether this org may end a grant.
+    pub(crate) fn check_revoke(&self, grant: &GrantId) -> Result<(), Refusal> {
+        let missing = || Refusal::NotFound { what: "grant", text: grant.to_string() };
+        let info = self.grants.get(grant).ok_or_else(missing)?;
+        let me = self.me.party.org;
+        if info.author != me && !self.grants.issuers_above(grant).contains(&me) {
+            return Err(Refusal::NotAllowed {
+                org: self.directory.name(&info.author).to_owned(),
+                what: "its grants".to_owned(),
+            });
         }
-        for record in self.placed(&new.share, kind)? {
-            let Some(row) = self.book_row(kind, &record)? else { continue };
-            if selector.as_ref().is_some_and(|s| !s.selects(kind, &row.fields)) {
-                continue;
-            }
-            if self.may_be_shown(&new.share, kind, &row.fields, &new.to)? {
-                leaving.records += 1;
-            } else {
-                leaving.held_back += 1;
-            }
-        }
-        Ok(Some(leaving))
+        Ok(())
     }
 
     /// Revokes grants; what was passed on under them ends with them.
     pub fn revoke(&mut self, grants: &[GrantId], reason: u8) -> Result<Vec<GrantId>, Refusal> {
         let mut revoked = Vec::new();
         for grant in grants {
-            let info = self
-                .grants
-                .get(grant)
-                .ok_or_else(|| Refusal::NotFound { what: "grant", text: grant.to_string() })?;
-            let me = self.me.party.org;
-            let above = self.grants.issuers_above(grant);
-            if info.author != me && !above.contains(&me) {
-                return Err(Refusal::NotAllowed {
-                    org: self.directory.name(&info.author).to_owned(),
-                    what: "its grants".to_owned(),
-                });
-            }
+            self.check_revoke(grant)?;
             if !self.grants.revoked(grant) {
                 self.say(Body::Revoke { grant: *grant, reason })?;
             }
@@ -393,10 +371,27 @@ impl Replica {
         let Some(info) = self.grants.get(id) else { return GrantState::Waiting };
         let contributes = matches!(info.scope, Scope::Contribute { .. });
         let own = info.section == self.me.party.org;
-        let admitted = || {
-            self.dossiers.iter().any(|(_, _, dossier)| dossier.admissions().any(|(g, _)| g == id))
-        };
-        if contributes || own || admitted() { GrantState::Active } else { GrantState::Waiting }
+        let let_in = !own || self.may_let_in(id).unwrap_or(false);
+        if let_in && (contributes || own || self.is_admitted(id)) {
+            GrantState::Active
+        } else {
+            GrantState::Waiting
+        }
+    }
+
+    /// Which records a grant of this org is meant for, if not for all.
+    pub fn selector_of(&self, id: &GrantId) -> Option<String> {
+        self.read(&keys::selector(id)).ok().flatten()
+    }
+
+    /// A grant as it was signed.
+    pub fn grant_info(&self, id: &GrantId) -> Option<&GrantInfo> {
+        self.grants.get(id)
+    }
+
+    /// Whether its publisher has let a grant in anywhere.
+    pub(crate) fn is_admitted(&self, id: &GrantId) -> bool {
+        self.dossiers.iter().any(|(_, _, dossier)| dossier.admissions().any(|(g, _)| g == id))
     }
 
     /// All shares this org opened or was invited into, by name.

@@ -19,6 +19,8 @@ use crate::time::Millis;
 
 /// Bytes of bundles on their way to one peer and not acknowledged.
 const WINDOW_BYTES: usize = 2 * 1024 * 1024;
+/// Why a log waits that this org has not approved: nothing is wrong, and no peer can help.
+pub(crate) const APPROVAL: &str = "approval";
 /// A frame of bundles or statements is closed when it has this many bytes.
 const FRAME_BYTES: usize = 256 * 1024;
 /// Logs in one frame of heights: it stays well below the largest frame.
@@ -629,8 +631,23 @@ impl Replica {
         sessions.flat_map(|(org, s)| s.stalled.values().map(move |why| (org, *why))).collect()
     }
 
-    /// How many logs are on their way here or wait for something.
+    /// How many logs are on their way here or wait for something else than a person.
     pub fn unfinished(&self) -> u64 {
-        self.sessions.values().map(|s| (s.offers.len() + s.stalled.len()) as u64).sum()
+        let asks = |session: &Session, log: &LogId| session.stalled.get(log) == Some(&APPROVAL);
+        let of_session = |s: &Session| {
+            let offers = s.offers.keys().filter(|log| !asks(s, log)).count();
+            offers + s.stalled.values().filter(|why| **why != APPROVAL).count()
+        };
+        self.sessions.values().map(|session| of_session(session) as u64).sum()
+    }
+
+    /// Asks again for logs that were held up for a reason that is gone.
+    pub(crate) fn take_up_again(&mut self, reason: &str) {
+        for conn in self.sessions.keys().copied().collect::<Vec<_>>() {
+            if let Some(session) = self.sessions.get_mut(&conn) {
+                session.stalled.retain(|_, why| *why != reason);
+            }
+            self.request(conn);
+        }
     }
 }

@@ -125,7 +125,11 @@ impl Replica {
     }
 
     /// `facets` have the highest turn first; of each field the first that has it is shown.
-    fn received_view(&self, at: Address, facets: Vec<(FacetKey, FacetRow)>) -> RecordView {
+    pub(crate) fn received_view(
+        &self,
+        at: Address,
+        facets: Vec<(FacetKey, FacetRow)>,
+    ) -> RecordView {
         let (key, _) = facets[0];
         let mut view = RecordView {
             at,

@@ -3,7 +3,9 @@
 use crate::book::Address;
 use crate::facet::Edit;
 use crate::id::{RecordId, ShareId};
-use crate::sharing::NewGrant;
+use crate::policy::Reshare;
+use crate::seeing::Wait;
+use crate::sharing::{GrantState, NewGrant};
 use crate::statement::Scope;
 use crate::value::Value;
 use crate::vocabulary::Kind;
@@ -296,4 +298,70 @@ pub fn an_org_that_is_known_only_as_an_editor_is_granted_nothing() {
     world.act(C, |r| r.remove_partner(&bright)).unwrap();
     assert_eq!(world.grant(C, B, own, C, title(false), 0).unwrap_err().code(), "not_partner");
     world.settle();
+}
+
+#[test]
+pub fn what_was_passed_on_waits_for_the_approval_that_was_reserved() {
+    let mut world = World::new(31, &["Acme", "Bright", "Cedar"]);
+    world.pair(A, B);
+    world.pair(B, C);
+    let event = world.create(A, Kind::Event, &[("title", "FIRST")]);
+    let share = world.act(A, |r| r.open_share("launch", None, None)).unwrap();
+    world.place(A, share, Kind::Event, &[event]);
+    world.grant(A, B, share, A, title(false), 1).unwrap();
+    let kinds = contribute(&[Kind::Customer]);
+    world.grant(A, B, share, A, kinds.clone(), 1).unwrap();
+    world.settle();
+    world.act(A, |r| r.set_reshare(&share, Reshare::Ask)).unwrap();
+    let reads = world.grant(B, C, share, A, title(false), 0).unwrap();
+    let adds = world.grant(B, C, share, A, kinds, 0).unwrap();
+    world.settle();
+    let firm = world.create(C, Kind::Customer, &[("type", "company"), ("name", "FIRM")]);
+    world.place(C, share, Kind::Customer, &[firm]);
+    world.grant(C, A, share, C, fields(Kind::Customer, &["name"], false), 0).unwrap();
+    world.settle();
+    assert_eq!(received(&world, C, Kind::Event), []);
+    assert_eq!(received(&world, A, Kind::Customer), []);
+    assert!(!world.holds(C, "FIRST") && !world.holds(A, "FIRM"));
+    let states = |org: usize| [reads, adds].map(|id| world.replica(org).grant_state(&id));
+    assert_eq!(states(A), [GrantState::Waiting; 2]);
+    assert_eq!(states(B)[0], GrantState::Waiting);
+    let info = world.replica(B).grant_info(&reads).unwrap().clone();
+    assert_eq!(world.replica(B).waits_for(&info), Wait::Approval);
+    assert_eq!(world.replica(A).unfinished(), 0, "only a person is waited for");
+    world.act(A, |r| r.approve(&reads)).unwrap();
+    world.settle();
+    assert_eq!(received(&world, C, Kind::Event).len(), 1);
+    assert_eq!(received(&world, A, Kind::Customer), []);
+    world.act(A, |r| r.approve(&adds)).unwrap();
+    world.settle();
+    assert_eq!(received(&world, A, Kind::Customer).len(), 1);
+    assert_eq!([A, B].map(|org| world.replica(org).grant_state(&reads)), [GrantState::Active; 2]);
+}
+
+#[test]
+fn what_was_let_in_stays_when_approval_is_reserved_and_what_waits_comes_when_it_is_given_up() {
+    let mut world = World::new(32, &["Acme", "Bright", "Cedar"]);
+    world.pair(A, B);
+    world.pair(B, C);
+    let event = world.create(A, Kind::Event, &[("title", "FIRST"), ("venue", "HALL")]);
+    let share = world.act(A, |r| r.open_share("launch", None, None)).unwrap();
+    world.place(A, share, Kind::Event, &[event]);
+    world.grant(A, B, share, A, fields(Kind::Event, &["title", "venue"], false), 1).unwrap();
+    world.settle();
+    world.grant(B, C, share, A, title(false), 0).unwrap();
+    world.settle();
+    world.act(A, |r| r.set_reshare(&share, Reshare::Ask)).unwrap();
+    world.settle();
+    let venue = fields(Kind::Event, &["venue"], false);
+    let late = world.grant(B, C, share, A, venue, 0).unwrap();
+    world.settle();
+    let at = received(&world, C, Kind::Event)[0];
+    assert_eq!(shown(&world, C, &at, "title"), text("FIRST"));
+    assert_eq!(shown(&world, C, &at, "venue"), None);
+    let refused = world.act(B, |r| r.approve(&late)).unwrap_err();
+    assert_eq!(refused.code(), "not_allowed", "only the publisher lets anybody in");
+    world.act(A, |r| r.set_reshare(&share, Reshare::Auto)).unwrap();
+    world.settle();
+    assert_eq!(shown(&world, C, &at, "venue"), text("HALL"));
 }

@@ -16,6 +16,7 @@ use crate::statement::{Body, Statement};
 use crate::store::{MemoryStore, Store};
 use crate::time::Hlc;
 use crate::value::{Fields, Value};
+use crate::view::ListQuery;
 use crate::vocabulary::{self, FieldType};
 
 use super::model::{Known, What};
@@ -33,6 +34,7 @@ pub fn check_settled(sim: &mut Sim) -> Result<(), String> {
         }
     }
     check_views(sim)?;
+    check_previews(sim)?;
     check_erased(sim)?;
     let rows: Vec<Rows> =
         (0..sim.world.orgs.len()).map(|org| rows(sim.world.replica(org))).collect();
@@ -81,6 +83,40 @@ fn check_views(sim: &Sim) -> Result<(), String> {
                     })?;
                 }
             }
+        }
+    }
+    Ok(())
+}
+
+/// What a publisher says that an org sees is what that org sees.
+fn check_previews(sim: &Sim) -> Result<(), String> {
+    let (world, model) = (&sim.world, &sim.model);
+    let orgs = world.orgs.len();
+    for (owner, org, share) in (0..orgs)
+        .flat_map(|owner| (0..orgs).map(move |org| (owner, org)))
+        .filter(|(owner, org)| owner != org)
+        .flat_map(|(owner, org)| (0..model.shares.len()).map(move |share| (owner, org, share)))
+    {
+        let known = Known::of(world.replica(owner));
+        // What a partner still holds of an ended grant is its own affair.
+        let ended = (0..model.grants.len()).any(|at| {
+            let g = &model.grants[at];
+            (g.to, g.share, g.section) == (org, share, owner) && model.ended(world, &known, at)
+        });
+        if ended {
+            continue;
+        }
+        let (id, section) = (&model.shares[share].id, world.id(owner));
+        let told = world.replica(owner).seen_by(id, &world.id(org), None, usize::MAX);
+        let told = told.map_err(|e| e.to_string())?.into_iter().filter(|v| v.section == section);
+        let mut seen = Vec::new();
+        for kind in vocabulary::Kind::ALL {
+            let list = world.replica(org).list(&ListQuery::of(kind)).map_err(|e| e.to_string())?;
+            seen.extend(list.records);
+        }
+        seen.retain(|view| view.share == Some(*id) && view.section == section);
+        if told.collect::<Vec<_>>() != seen {
+            return Err(format!("org {owner} is wrong about what org {org} sees in share {share}"));
         }
     }
     Ok(())

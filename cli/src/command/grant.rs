@@ -2,8 +2,7 @@
 
 use clap::Args;
 use entente_node::api::grant::{
-    Access, ExplainParams, Explanation, Grant, GrantState, Granted, Matrix, MatrixParams, NewGrant,
-    Revoke, Revoked, Right, ShareWith,
+    Access, Grant, GrantState, Granted, NewGrant, Revoke, Revoked, Right, ShareWith, SharedWith,
 };
 use entente_node::api::share::Leaving;
 use entente_protocol::vocabulary::Kind;
@@ -68,7 +67,7 @@ pub struct GrantArgs {
     dry_run: bool,
 }
 
-/// Share an event with a partner in one step
+/// Share an event with a partner in one step: your own, or what you show back of one you received
 #[derive(Debug, Args)]
 pub struct WithArgs {
     /// The partner
@@ -76,7 +75,7 @@ pub struct WithArgs {
     /// The event
     #[arg(long)]
     event: String,
-    /// Which fields and rights
+    /// Which fields and rights: see `entente share presets`
     #[arg(long, default_value = "agency")]
     preset: String,
     /// Only tell what would leave
@@ -142,8 +141,19 @@ pub fn with(session: &mut Session<'_>, args: WithArgs) -> Result<(), CliError> {
         }
         session.let_leave(&leaving)?;
     }
-    let granted: Granted = client.post("/shares/with", &order)?;
-    print(session, &granted)
+    let shared: SharedWith = client.post("/shares/with", &order)?;
+    session.print(&shared, |shared| {
+        let opened = if shared.opened { "opened" } else { "found" };
+        let mut text = format!("{} ({opened}): {}\n", shared.name, shared.share);
+        for granted in &shared.grants {
+            let waiting = granted.waiting.as_deref().map(|why| format!(" ({why})"));
+            text += &format!("  {}{}\n", granted.grant, waiting.unwrap_or_default());
+        }
+        for note in &shared.notes {
+            text += &format!("{note}\n");
+        }
+        text
+    })
 }
 
 fn print(session: &mut Session<'_>, granted: &Granted) -> Result<(), CliError> {
@@ -162,46 +172,6 @@ pub fn revoke(session: &mut Session<'_>, args: RevokeArgs) -> Result<(), CliErro
     let order = Revoke { grants, partner, reason };
     let revoked: Revoked = session.client()?.post(&at(&share, "/revoke"), &order)?;
     session.print(&revoked, |done| done.revoked.iter().map(|id| format!("{id}\n")).collect())
-}
-
-/// Shows fields × companies.
-pub fn matrix(
-    session: &mut Session<'_>,
-    share: &str,
-    kind: Option<Kind>,
-    section: Option<String>,
-) -> Result<(), CliError> {
-    let params = MatrixParams { kind: kind.map(|kind| kind.name().to_owned()), section };
-    let matrix: Matrix = session.client()?.find(&at(share, "/matrix"), &params)?.page;
-    session.print(&matrix, |matrix| {
-        let mut headings = vec!["FIELD".to_owned()];
-        headings.extend(matrix.orgs.iter().map(|org| org.name.clone()));
-        let mut table = Table::new(headings);
-        for row in &matrix.rows {
-            let mut cells = vec![format!("{}.{}", row.kind, row.field)];
-            cells.extend(row.cells.iter().cloned());
-            table.row(cells);
-        }
-        table.text_or("Nothing is shared there.")
-    })
-}
-
-/// Says what a partner may do with a field, and why.
-pub fn explain(
-    session: &mut Session<'_>,
-    share: &str,
-    partner: String,
-    field: String,
-) -> Result<(), CliError> {
-    let params = ExplainParams { partner, field };
-    let explanation: Explanation = session.client()?.find(&at(share, "/explain"), &params)?.page;
-    session.print(&explanation, |explanation| {
-        let mut text = format!("{}\n", explanation.may);
-        for one in &explanation.because {
-            text += &format!("  because {one}\n");
-        }
-        text
-    })
 }
 
 /// Grants as a table.
@@ -231,7 +201,7 @@ pub fn list(grants: &[Grant]) -> String {
             grant.expires_at.as_deref().map_or(EMPTY.to_owned(), |at| moment(Some(at))),
             match grant.state {
                 GrantState::Active => "active",
-                GrantState::Waiting => "waiting",
+                GrantState::Waiting => grant.waiting.as_deref().unwrap_or("waiting"),
                 GrantState::Revoked => "revoked",
                 GrantState::Expired => "expired",
             }

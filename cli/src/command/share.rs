@@ -2,17 +2,17 @@
 
 use clap::{Args, Subcommand};
 use entente_node::api::address::encoded;
-use entente_node::api::record::Record;
 use entente_node::api::share::{
-    Leaving, OpenShare, Place, Placed, PreviewParams, Share, ShareLine, ShareState, Withdraw,
-    Withdrawn,
+    Leaving, OpenShare, Place, Placed, Share, ShareLine, ShareState, Withdraw, Withdrawn,
 };
 use entente_node::api::{Done, Made};
+use entente_node::policy::Reshare;
 use entente_protocol::vocabulary::Kind;
 use serde_json::json;
 
 use super::grant::{self, GrantArgs, RevokeArgs, WithArgs};
-use super::record;
+use super::policy::{self, ApproveArgs, ConfigArgs, DiffArgs, PolicyVerb};
+use super::seeing::{self, ExplainArgs, MatrixArgs, PreviewArgs};
 use crate::error::CliError;
 use crate::leaving::held_back;
 use crate::output::{EMPTY, count, moment, names, short};
@@ -68,34 +68,24 @@ pub enum ShareVerb {
     Grant(GrantArgs),
     With(WithArgs),
     Revoke(RevokeArgs),
-    /// Fields × companies: r may see, e may edit, – neither
-    Matrix {
+    Approve(ApproveArgs),
+    Config(ConfigArgs),
+    Matrix(MatrixArgs),
+    Preview(PreviewArgs),
+    Explain(ExplainArgs),
+    /// Fields that were granted, to you or by you, and are not filled everywhere
+    Missing {
         /// The share
         share: String,
-        /// Only this kind of record
-        #[arg(long, value_parser = kinds::kind())]
-        kind: Option<Kind>,
-        /// Whose part of the share [default: yours]
-        #[arg(long, value_name = "ORG")]
-        section: Option<String>,
     },
-    /// The records exactly as a partner sees them
-    Preview {
-        /// The share
-        share: String,
-        /// The partner
-        #[arg(long = "as", value_name = "PARTNER")]
-        partner: String,
-    },
-    /// What a partner may do with a field, and why
-    Explain {
-        /// The share
-        share: String,
-        /// The partner
-        partner: String,
-        /// The field: customer.phones
-        #[arg(value_name = "KIND.FIELD")]
-        field: String,
+    /// Your rules of a share as one file
+    #[command(subcommand)]
+    Policy(PolicyVerb),
+    Diff(DiffArgs),
+    /// What companies usually let each other do at an event, for `share with`
+    Presets {
+        /// Print the text of one, to be copied and changed in presets/ of the data directory
+        name: Option<String>,
     },
 }
 
@@ -157,17 +147,15 @@ pub fn share(session: &mut Session<'_>, verb: ShareVerb) -> Result<(), CliError>
         ShareVerb::Grant(args) => grant::grant(session, args),
         ShareVerb::With(args) => grant::with(session, args),
         ShareVerb::Revoke(args) => grant::revoke(session, args),
-        ShareVerb::Matrix { share, kind, section } => grant::matrix(session, &share, kind, section),
-        ShareVerb::Preview { share, partner } => {
-            let params = PreviewParams { partner };
-            let records: Vec<Record> = client.find(&at(&share, "/preview"), &params)?.page;
-            session.print(&records, |records| {
-                records.iter().map(record::show).collect::<Vec<_>>().join("\n")
-            })
-        }
-        ShareVerb::Explain { share, partner, field } => {
-            grant::explain(session, &share, partner, field)
-        }
+        ShareVerb::Approve(args) => policy::approve(session, args),
+        ShareVerb::Config(args) => policy::config(session, args),
+        ShareVerb::Missing { share } => policy::missing(session, &share),
+        ShareVerb::Policy(verb) => policy::policy(session, verb),
+        ShareVerb::Diff(args) => policy::diff(session, &args),
+        ShareVerb::Presets { name } => policy::presets(session, name.as_deref()),
+        ShareVerb::Matrix(args) => seeing::matrix(session, args),
+        ShareVerb::Preview(args) => seeing::preview(session, args),
+        ShareVerb::Explain(args) => seeing::explain(session, args),
     }
 }
 
@@ -245,7 +233,9 @@ fn show(share: &Share, detail: bool) -> String {
         state(line)
     );
     for section in share.sections.iter().filter(|_| detail) {
-        text += &format!("\n{}'s part – fields seen by the same partners:\n", section.name);
+        let groups = count(section.compartments.len() as u64, "group");
+        text +=
+            &format!("\n{}'s part – fields seen by the same partners, {groups}:\n", section.name);
         let mut table = Table::new(["KIND", "FIELDS", "MAY SEE", "MAY EDIT", "RE-SENT"]);
         for one in &section.compartments {
             table.row([
@@ -257,6 +247,12 @@ fn show(share: &Share, detail: bool) -> String {
             ]);
         }
         text += &table.text_or("  nothing");
+    }
+    for warning in &share.warnings {
+        text += &format!("\nwarning: {warning}\n");
+    }
+    if share.reshare == Reshare::Ask {
+        text += "\nWhat partners pass on of your part waits for your approval.\n";
     }
     text += "\n";
     text + &grant::list(&share.grants)

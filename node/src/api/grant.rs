@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Org;
+use crate::policy::Reshare;
 
 /// One thing that a grant allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
@@ -62,6 +63,12 @@ pub struct Grant {
     pub expires_at: Option<String>,
     /// How it stands.
     pub state: GrantState,
+    /// For whom it waits: `waiting for Acme's approval`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<String>,
+    /// Only for records that fit; known to its issuer alone.
+    #[serde(rename = "where", default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<String>,
 }
 
 /// Reading, or editing too.
@@ -145,6 +152,93 @@ pub struct ShareWith {
     pub dry_run: bool,
 }
 
+/// What came of granting an event in one step.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SharedWith {
+    /// The share.
+    pub share: String,
+    /// Its name.
+    pub name: String,
+    /// Whether it was opened for this.
+    pub opened: bool,
+    /// The grants that were made.
+    pub grants: Vec<Granted>,
+    /// How many of the preset's grants stood already.
+    pub already: u64,
+    /// What deserves attention, and what the partner can do next.
+    pub notes: Vec<String>,
+}
+
+/// What companies usually let each other do at an event.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Preset {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub about: String,
+    /// Whether it came with the program; else it is a file in the data directory.
+    pub built_in: bool,
+    /// Its text, to be copied and changed.
+    pub text: String,
+}
+
+/// Lets in what partners passed on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Approve {
+    /// The grants that wait.
+    pub grants: Vec<String>,
+    /// Only tell what would leave.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// The grants that were let in.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Approved {
+    /// Their ids.
+    pub approved: Vec<String>,
+}
+
+/// A share's rules as a text.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyText {
+    /// The rules, TOML.
+    pub policy: String,
+    /// Only tell what would change.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// What a text changes in a share's rules.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PolicyChange {
+    /// The share.
+    pub share: String,
+    /// Its name.
+    pub name: String,
+    /// Grants of the text that stand already.
+    pub unchanged: u64,
+    /// Grants to be made, in words.
+    pub add: Vec<String>,
+    /// Grants to be ended, in words.
+    pub end: Vec<String>,
+    /// What leaves, what is taken back, what is sent again.
+    pub leaving: super::share::Leaving,
+    /// Whether it was done.
+    pub applied: bool,
+}
+
+/// Settings of this org's part of a share.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ShareConfig {
+    /// Whether what partners pass on is let in by itself or waits for approval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reshare: Option<Reshare>,
+}
+
 /// Ends grants.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -186,6 +280,8 @@ pub struct Matrix {
     pub orgs: Vec<Org>,
     /// One row per field.
     pub rows: Vec<MatrixRow>,
+    /// What the cells cannot say: grants for some records only, grants that wait.
+    pub notes: Vec<String>,
 }
 
 /// What each org may do with one field.
@@ -208,6 +304,12 @@ pub struct ExplainParams {
     pub partner: String,
     /// The field: `customer.phones`.
     pub field: String,
+    /// Of this record; left out, the field in general.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<String>,
+    /// Whose part of the share; that of the record, or this org's own when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub section: Option<String>,
 }
 
 /// What a partner may do with a field, and why.
@@ -215,6 +317,9 @@ pub struct ExplainParams {
 pub struct Explanation {
     /// `read`, `edit` or `nothing`.
     pub may: String,
-    /// The chain that allows it, or the first rule that fails.
+    /// The chain that allows it, and the first rule that fails.
     pub because: Vec<String>,
+    /// What would change the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
 }

@@ -7,6 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::Org;
 use super::grant::Grant;
 use super::record::Record;
+use crate::policy::Reshare;
 
 /// Opens a share.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -69,6 +70,31 @@ pub struct Share {
     pub sections: Vec<Section>,
     /// Who may do what.
     pub grants: Vec<Grant>,
+    /// Whether what partners pass on of this org's part is let in by itself.
+    pub reshare: Reshare,
+    /// What deserves attention.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// A field of which something is missing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MissingField {
+    /// Who grants it.
+    pub from: Org,
+    /// To whom.
+    pub to: Org,
+    /// The kind of record.
+    #[schema(value_type = String)]
+    pub kind: Kind,
+    /// The field.
+    pub field: String,
+    /// In how many records it has a value.
+    pub filled: u64,
+    /// Of how many.
+    pub records: u64,
+    /// What is missing: a value, a record, a place for it, or somebody's approval.
+    pub why: String,
 }
 
 /// What one org put into a share.
@@ -107,6 +133,24 @@ pub struct Leaving {
     pub to: Vec<LeavingTo>,
     /// What stays here, and why.
     pub held_back: Vec<HeldBack>,
+    /// Who would no longer see which fields of how many records.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub back: Vec<LeavingTo>,
+    /// What is sent again to those who have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resent: Option<Resent>,
+    /// What else would come of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// What a change of rules costs: records that partners get again, though they have them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Resent {
+    /// How many records.
+    pub records: u64,
+    /// To whom.
+    pub to: Vec<Org>,
 }
 
 /// What one org would see that it does not see now.
@@ -198,6 +242,12 @@ pub struct PreviewParams {
     /// The partner with whose eyes to look.
     #[serde(rename = "as")]
     pub partner: String,
+    /// Only this kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// At most so many records; 100 when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
 }
 
 /// A share's records as one partner sees them.

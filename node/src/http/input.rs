@@ -10,7 +10,6 @@ use entente_protocol::vocabulary::Kind;
 use serde::de::DeserializeOwned;
 
 use super::problem::Failure;
-use crate::service::Problem;
 
 /// A JSON body.
 pub struct Body<T>(pub T);
@@ -62,9 +61,4 @@ fn bytes(error: BytesRejection) -> Failure {
 /// The kind that a word of the path names.
 pub fn kind(word: &str) -> Result<Kind, Failure> {
     Kind::ALL.into_iter().find(|kind| kind.plural() == word).ok_or(Failure::NoSuchPlace)
-}
-
-/// The kind that a parameter names.
-pub fn kind_param(word: &str) -> Result<Kind, Failure> {
-    Kind::from_name(word).ok_or_else(|| Failure::Service(Problem::Kind { name: word.to_owned() }))
 }

@@ -6,16 +6,11 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::App;
-use super::input::{Body, Params, kind_param};
+use super::input::Body;
 use super::problem::Failure;
 use super::progress;
-use crate::api::grant::{
-    ExplainParams, Explanation, Granted, Matrix, MatrixParams, NewGrant, Revoke, Revoked, ShareWith,
-};
-use crate::api::share::{
-    Leaving, OpenShare, Place, Placed, Preview, PreviewParams, Share, ShareLine, Withdraw,
-    Withdrawn,
-};
+use crate::api::grant::{Granted, NewGrant, Revoke, Revoked};
+use crate::api::share::{Leaving, OpenShare, Place, Placed, Share, ShareLine, Withdraw, Withdrawn};
 use crate::api::{Done, Made};
 use crate::service::Problem;
 use crate::service::share::{self, Placing};
@@ -114,13 +109,6 @@ pub async fn preview_grant(
     Ok(Json(app.engine.call(move |replica| share::preview_grant(replica, &name, &order)).await?))
 }
 
-/// Grants an event to a partner in one step.
-#[utoipa::path(post, path = "/api/v1/shares/with", tag = "shares", request_body = ShareWith,
-    responses((status = 201, body = Granted)))]
-pub async fn with(Body(_): Body<ShareWith>) -> Answer<Granted> {
-    Err(Problem::NotBuiltYet("share with").into())
-}
-
 /// Closes a share that this org opened.
 #[utoipa::path(post, path = "/api/v1/shares/{share}/close", tag = "shares", params(("share" = String, Path)),
     responses((status = 200, body = Done)))]
@@ -144,29 +132,4 @@ pub async fn revoke(
     Body(order): Body<Revoke>,
 ) -> Answer<Revoked> {
     Ok(Json(app.engine.call(move |replica| share::revoke(replica, &name, &order)).await?))
-}
-
-/// Fields × orgs.
-#[utoipa::path(get, path = "/api/v1/shares/{share}/matrix", tag = "shares", params(("share" = String, Path), MatrixParams),
-    responses((status = 200, body = Matrix)))]
-pub async fn matrix(Path(_): Path<String>, Params(params): Params<MatrixParams>) -> Answer<Matrix> {
-    params.kind.as_deref().map(kind_param).transpose()?;
-    Err(Problem::NotBuiltYet("share matrix").into())
-}
-
-/// The records exactly as a partner sees them.
-#[utoipa::path(get, path = "/api/v1/shares/{share}/preview", tag = "shares", params(("share" = String, Path), PreviewParams),
-    responses((status = 200, body = Preview)))]
-pub async fn preview(Path(_): Path<String>, Params(_): Params<PreviewParams>) -> Answer<Preview> {
-    Err(Problem::NotBuiltYet("share preview").into())
-}
-
-/// What a partner may do with a field, and why.
-#[utoipa::path(get, path = "/api/v1/shares/{share}/explain", tag = "shares", params(("share" = String, Path), ExplainParams),
-    responses((status = 200, body = Explanation)))]
-pub async fn explain(
-    Path(_): Path<String>,
-    Params(_): Params<ExplainParams>,
-) -> Answer<Explanation> {
-    Err(Problem::NotBuiltYet("share explain").into())
 }

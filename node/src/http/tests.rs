@@ -41,6 +41,7 @@ pub(crate) async fn app() -> Served {
     let config = crate::config::Config::read(&path, &flags, &|_| None).unwrap();
     let (engine, ..) = crate::start::start_engine(&directory, &config).await.unwrap();
     let settings = HttpSettings {
+        presets: "presets".into(),
         token: Token::new(TOKEN.into()),
         address: "127.0.0.1:1".parse().unwrap(),
         behind_proxy: false,

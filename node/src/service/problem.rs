@@ -9,6 +9,8 @@ use super::import::ImportError;
 use super::when::WhenError;
 use crate::api::problem::ErrorKind;
 use crate::engine::Stopped;
+use crate::policy::Fault;
+use crate::preset::{self, PresetError};
 use crate::store::RewriteError;
 
 /// Why a request was not carried out.
@@ -50,6 +52,12 @@ pub enum Problem {
     /// A part of the request is missing, or parts exclude each other.
     #[error("{0}")]
     Shape(&'static str),
+    /// A text of rules has faults.
+    #[error("{}", preset::lines(.0))]
+    Policy(Vec<Fault>),
+    /// There is no such preset, or it cannot be used.
+    #[error(transparent)]
+    Preset(#[from] PresetError),
     /// The record is not what the request was made for.
     #[error("{kind} {id} has been changed since then")]
     Stale {
@@ -90,7 +98,10 @@ impl Problem {
             | Problem::When(_)
             | Problem::Twice { .. }
             | Problem::Kind { .. }
+            | Problem::Policy(_)
+            | Problem::Preset(PresetError::Unknown { .. } | PresetError::Faulty { .. })
             | Problem::Shape(_) => ErrorKind::Usage,
+            Problem::Preset(PresetError::Unreadable(_)) => ErrorKind::Unmet,
             Problem::Import(error) => error.kind(),
             Problem::Stale { .. } => ErrorKind::Stale,
             Problem::NotBuiltYet(_) => ErrorKind::NotBuilt,
@@ -113,6 +124,9 @@ impl Problem {
             Problem::Twice { .. } => "given_twice",
             Problem::Kind { .. } => "unknown_kind",
             Problem::Shape(_) => "bad_request",
+            Problem::Policy(_) => "bad_policy",
+            Problem::Preset(PresetError::Unknown { .. }) => "unknown_preset",
+            Problem::Preset(_) => "bad_preset",
             Problem::Stale { .. } => "stale",
             Problem::NotBuiltYet(_) => "not_built_yet",
             Problem::Silent { .. } => "no_answer",
@@ -128,11 +142,18 @@ impl Problem {
             Problem::Value(ValueError::CustomName { .. } | ValueError::Field { .. })
             | Problem::Grantable(GrantableError::Internal { .. })
             | Problem::Shape(_)
+            | Problem::Policy(_)
             | Problem::Twice { .. }
             | Problem::Stopped(_)
             | Problem::NotBuiltYet(_) => None,
             Problem::Rewrite(_) => {
                 Some("it needs room for a second copy of the data; see the node's log".into())
+            }
+            Problem::Preset(PresetError::Unknown { .. }) => {
+                Some("`entente share presets` shows them; a file in presets/ adds one".into())
+            }
+            Problem::Preset(PresetError::Faulty { .. } | PresetError::Unreadable(_)) => {
+                Some("mend the file in the directory presets/ of the data directory".into())
             }
             Problem::When(_) => {
                 Some("write a duration such as 7d or 90s, a day, or an RFC 3339 time".into())

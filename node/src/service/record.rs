@@ -39,9 +39,17 @@ pub fn show(replica: &mut Replica, kind: Option<Kind>, id: &str) -> Answer<Recor
 }
 
 fn shown_at(replica: &Replica, at: &Address) -> Answer<Record> {
-    let view = replica.record(at)?;
-    let conflicts = if view.conflicts.is_empty() { Vec::new() } else { replica.conflicts(at)? };
-    Ok(shown::record(replica, &view, &conflicts))
+    shown_view(replica, &replica.record(at)?)
+}
+
+/// A record as somebody sees it, with the choices of those of its fields that have several.
+pub fn shown_view(replica: &Replica, view: &RecordView) -> Answer<Record> {
+    let mut conflicts = match view.conflicts.is_empty() {
+        true => Vec::new(),
+        false => replica.conflicts(&view.at)?,
+    };
+    conflicts.retain(|conflict| view.conflicts.contains(&conflict.field));
+    Ok(shown::record(replica, view, &conflicts))
 }
 
 /// Changes fields; `expected` is the tag that the record must still have.

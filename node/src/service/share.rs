@@ -1,6 +1,7 @@
 //! Shares: opened, filled, granted.
 
-use entente_protocol::id::{OrgId, RecordId, ShareId};
+use entente_protocol::id::{GrantId, OrgId, RecordId, ShareId};
+use entente_protocol::policy::Proposal;
 use entente_protocol::section;
 use entente_protocol::select::Selector;
 use entente_protocol::sharing;
@@ -11,7 +12,7 @@ use entente_protocol::vocabulary::{self, Kind};
 use super::participation::own;
 use super::problem::Problem;
 use super::record::selector;
-use super::{Answer, CHUNK, Replica, shown, when};
+use super::{Answer, CHUNK, Replica, outlook, seeing, shown, when};
 use crate::api::Made;
 use crate::api::grant::{Access, Granted, NewGrant, Revoke, Revoked};
 use crate::api::share::{Leaving, OpenShare, Place, Placed, Share, ShareLine, Withdraw, Withdrawn};
@@ -185,40 +186,41 @@ pub fn withdraw(replica: &mut Replica, share: &str, order: &Withdraw) -> Answer<
 pub fn grant(replica: &mut Replica, share: &str, order: &NewGrant) -> Answer<Granted> {
     let share = replica.find_share(share)?;
     let new = grant_order(replica, share, order)?;
-    let partner = replica.partner(&new.to)?;
-    let mut warnings = Vec::new();
-    if !partner.partner.confirmed && partner.partner.paired {
-        warnings.push(format!(
+    let warnings = unconfirmed(replica, &new.to)?;
+    let (id, state) = replica.grant(new)?;
+    Ok(Granted { warnings, ..granted(replica, &id, state) })
+}
+
+/// A grant that was made just now.
+pub fn granted(replica: &Replica, id: &GrantId, state: sharing::GrantState) -> Granted {
+    let waits = replica.grant_info(id).filter(|_| state == sharing::GrantState::Waiting);
+    Granted {
+        grant: id.to_string(),
+        state: shown::grant_state(state),
+        waiting: waits.map(|grant| seeing::waiting(replica, grant)),
+        warnings: Vec::new(),
+    }
+}
+
+/// A warning if nobody has compared a partner's verification code.
+pub fn unconfirmed(replica: &Replica, org: &OrgId) -> Answer<Vec<String>> {
+    let partner = replica.partner(org)?;
+    let never = !partner.partner.confirmed && partner.partner.paired;
+    let warning = || {
+        format!(
             "the verification code of {} was never compared; \
              call them, then `entente partner confirm {}`",
             partner.name, partner.partner.alias
-        ));
-    }
-    let section = new.section;
-    let (id, state) = replica.grant(new)?;
-    let waits = state == sharing::GrantState::Waiting;
-    Ok(Granted {
-        grant: id.to_string(),
-        state: shown::grant_state(state),
-        waiting: waits.then(|| shown::waiting(replica, &section)),
-        warnings,
-    })
+        )
+    };
+    Ok(never.then(warning).into_iter().collect())
 }
 
 /// What would leave under a grant.
 pub fn preview_grant(replica: &mut Replica, share: &str, order: &NewGrant) -> Answer<Leaving> {
     let share = replica.find_share(share)?;
     let new = grant_order(replica, share, order)?;
-    let (edit, keep) = match &new.scope {
-        Scope::Fields { edit, keep, .. } => (*edit, *keep),
-        Scope::Contribute { .. } => (false, false),
-    };
-    let leaving = replica.preview_grant(&new)?;
-    let to: Vec<_> = leaving
-        .iter()
-        .map(|one| shown::leaving_to(replica, one, (edit, keep, new.depth)))
-        .collect();
-    Ok(Leaving { first: !to.is_empty(), to, held_back: Vec::new() })
+    outlook::leaving(replica, &share, &Proposal { add: vec![new], ..Proposal::default() })
 }
 
 /// Ends grants: those named, or all to one partner.
@@ -241,7 +243,8 @@ pub fn revoke(replica: &mut Replica, share: &str, order: &Revoke) -> Answer<Revo
     Ok(Revoked { revoked: revoked.iter().map(ToString::to_string).collect() })
 }
 
-fn grant_order(
+/// A grant as it was asked for, with its names looked up.
+pub fn grant_order(
     replica: &mut Replica,
     share: ShareId,
     order: &NewGrant,
@@ -290,7 +293,8 @@ fn grant_order(
     })
 }
 
-fn org_named(replica: &mut Replica, name: &str) -> Answer<OrgId> {
+/// This org or a partner, by what people call it.
+pub fn org_named(replica: &mut Replica, name: &str) -> Answer<OrgId> {
     let me = replica.me();
     if me.org.to_string() == name || me.name == name {
         return Ok(me.org);

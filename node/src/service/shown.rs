@@ -15,7 +15,7 @@ use entente_protocol::vocabulary::{self, Kind};
 use serde_json::Value as Json;
 
 use super::Replica;
-use super::when;
+use super::{seeing, when};
 use crate::api::grant::{Grant, GrantState, Right};
 use crate::api::record::{Change, Choice, Conflict, Record, RosterCustomer, RosterRow};
 use crate::api::share::{
@@ -123,7 +123,7 @@ pub fn roster_row(replica: &Replica, of: &roster::RosterRow) -> RosterRow {
 
 /// A share as lists show it.
 pub fn share_line(replica: &Replica, of: &ShareView) -> ShareLine {
-    let waits = of.grants.iter().any(|(grant, state)| {
+    let waits = of.grants.iter().find(|(grant, state)| {
         grant.to.org == replica.me().org && *state == sharing::GrantState::Waiting
     });
     ShareLine {
@@ -138,7 +138,7 @@ pub fn share_line(replica: &Replica, of: &ShareView) -> ShareLine {
             sharing::ShareState::Ended => ShareState::Ended,
             sharing::ShareState::Closed => ShareState::Closed,
         },
-        waiting: waits.then(|| waiting(replica, &of.opened_by)),
+        waiting: waits.map(|(grant, _)| seeing::waiting(replica, grant)),
     }
 }
 
@@ -160,6 +160,8 @@ pub fn share(replica: &Replica, of: &ShareView) -> api::share::Share {
         line: share_line(replica, of),
         sections: of.sections.iter().map(section).collect(),
         grants: of.grants.iter().map(|(info, state)| grant(replica, info, *state)).collect(),
+        reshare: seeing::reshare(replica, &of.id),
+        warnings: seeing::many_groups(replica, of),
     }
 }
 
@@ -186,6 +188,8 @@ pub fn grant(replica: &Replica, of: &GrantInfo, state: sharing::GrantState) -> G
         depth: of.depth,
         expires_at: of.expires_at.map(when::show),
         state: grant_state(state),
+        waiting: (state == sharing::GrantState::Waiting).then(|| seeing::waiting(replica, of)),
+        selector: replica.selector_of(&of.id),
     }
 }
 
@@ -197,11 +201,6 @@ pub fn grant_state(of: sharing::GrantState) -> GrantState {
         sharing::GrantState::Revoked => GrantState::Revoked,
         sharing::GrantState::Expired => GrantState::Expired,
     }
-}
-
-/// For whom something waits, in words.
-pub fn waiting(replica: &Replica, org: &OrgId) -> String {
-    format!("waiting for {}'s node", replica.directory().name(org))
 }
 
 /// What would leave under a grant.
@@ -227,6 +226,7 @@ pub fn leaving(replica: &Replica, kind: Kind, to: &[sharing::Leaving], held: &[H
         first: to.iter().any(|one| one.records > 0),
         to: to.iter().map(|one| leaving_to(replica, one, (false, false, 0))).collect(),
         held_back: held_back(replica, held.iter().map(|held| (kind, held))),
+        ..Leaving::default()
     }
 }
 

@@ -2,14 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::weight::Weight;
-use super::{MOVES_AT_ONCE, Moving, Publication, Section, record_of};
+use super::{MOVES_AT_ONCE, Moving, Publication, Section, Standing, Weight, record_of};
 use crate::codec;
 use crate::facet::Schema;
 use crate::id::{CompartmentId, GrantId, LogId, Nonce, RecordId, ShareId, StatementId};
 use crate::keys;
 use crate::mutation::{Law, broken};
-use crate::plan::{self, Home, Open, Rule, Slot};
+use crate::plan::{self, Home, Open, Slot};
 use crate::refusal::Refusal;
 use crate::replica::Replica;
 use crate::select::Selector;
@@ -19,25 +18,19 @@ use crate::vocabulary::{self, Kind};
 
 impl Replica {
     /// The rules of a section: every grant in it that is in force, passed-on ones included.
-    pub(super) fn rules(&self, share: &ShareId) -> Result<Section, Refusal> {
+    pub(crate) fn rules(&self, share: &ShareId) -> Result<Section, Refusal> {
         let mut section = Section::default();
         for grant in self.grants.of_section(share, &self.me.party.org) {
-            let Scope::Fields { kind, fields, edit, .. } = &grant.scope else { continue };
-            if self.grants.in_force(&grant.id, self.now).is_err() {
+            let in_force = self.grants.in_force(&grant.id, self.now).is_ok();
+            let Some(rule) = self.rule_of(grant)? else { continue };
+            if !in_force || !self.may_let_in(&grant.id)? {
                 continue;
             }
-            section.rules.push(Rule {
-                grant: grant.id,
-                parent: grant.parent,
-                org: grant.to.org,
-                kind: *kind,
-                fields: fields.iter().cloned().collect(),
-                edit: *edit,
-                history: self.read(&keys::history(&grant.id))?.unwrap_or(false),
-            });
             if let Some(text) = self.read::<String>(&keys::selector(&grant.id))? {
-                section.selectors.insert(grant.id, (*kind, Selector::parse(*kind, &text)?));
+                let selector = Selector::parse(rule.kind, &text)?;
+                section.selectors.insert(grant.id, (rule.kind, selector));
             }
+            section.rules.push(rule);
         }
         Ok(section)
     }
@@ -47,32 +40,34 @@ impl Replica {
         self.plan_anew(share, None)
     }
 
-    /// `edited` is a record whose facets do not have its newest values yet.
-    pub(super) fn plan_anew(
-        &mut self,
-        share: &ShareId,
-        edited: Option<(Kind, RecordId)>,
-    ) -> Result<(), Refusal> {
-        let mut section = self.rules(share)?;
-        let mut publications: BTreeMap<RecordId, Publication> = BTreeMap::new();
+    /// What is placed in the section, and the grants that reach it.
+    pub(crate) fn standing(&self, share: &ShareId, section: &Section) -> Result<Standing, Refusal> {
+        let mut standing = Standing::default();
         for_each(&self.store, &keys::publications(share), |key, bytes| {
             let publication: Publication = codec::own(bytes)?;
-            publications.extend(record_of(key).map(|record| (record, publication)));
+            standing.publications.extend(record_of(key).map(|record| (record, publication)));
             Ok::<_, Refusal>(())
         })?;
-        let mut assigned = plan::Assigned::new();
-        let mut reached = BTreeMap::new();
-        for (record, publication) in &publications {
+        for (record, publication) in &standing.publications {
             let kind = publication.kind;
             let Some(row) = self.book_row(kind, record)? else { continue };
-            let reach = self.reach(&section, share, kind, &row.fields)?;
-            assigned.insert(*record, publication.homes.keys().copied().collect());
-            reached.insert(*record, (kind, reach));
+            let reach = self.reach(section, share, kind, &row.fields)?;
+            standing.assigned.insert(*record, publication.homes.keys().copied().collect());
+            standing.reached.insert(*record, (kind, reach));
         }
-        self.retreat(share, &mut publications, &mut reached)?;
+        Ok(standing)
+    }
+
+    /// The plan for a section as it stands; says and changes nothing but what is given to it.
+    pub(crate) fn draft(
+        &self,
+        share: &ShareId,
+        section: &mut Section,
+        mut open: Vec<Open>,
+        weights: &BTreeMap<CompartmentId, Weight>,
+        standing: &mut Standing,
+    ) -> plan::Plan {
         let kept = |kind: Kind| self.publishing_grant(share, kind).is_ok();
-        let weights = self.weights(share)?;
-        let mut open = self.open_compartments(share, &weights, edited)?;
         open.retain(|open| kept(open.kind));
         let mut rolled = self.written_under_ended_rights(&open);
         rolled.extend(
@@ -86,14 +81,31 @@ impl Replica {
             .map(|open| (open.compartment, weights.get(&open.compartment).map_or(0, Weight::room)))
             .collect();
         section.rules.retain(|rule| kept(rule.kind));
+        let Standing { assigned, reached, .. } = standing;
         assigned.retain(|record, _| reached.contains_key(record));
-        let wanted = plan::wanted(&open, &section.rules, &assigned, &reached);
-        let mut plan = plan::plan(&open, &section.rules, &assigned, &wanted);
+        let wanted = plan::wanted(&open, &section.rules, assigned, reached);
+        let mut plan = plan::plan(&open, &section.rules, assigned, &wanted);
         plan.retire.extend(rolled);
         for kind in Kind::ALL {
             let classes = plan::classes(&section.rules, kind);
-            section.classes.insert(kind, plan::settled(classes, &open, &assigned));
+            section.classes.insert(kind, plan::settled(classes, &open, assigned));
         }
+        plan
+    }
+
+    /// `edited` is a record whose facets do not have its newest values yet.
+    pub(super) fn plan_anew(
+        &mut self,
+        share: &ShareId,
+        edited: Option<(Kind, RecordId)>,
+    ) -> Result<(), Refusal> {
+        let mut section = self.rules(share)?;
+        let mut standing = self.standing(share, &section)?;
+        self.retreat(share, &mut standing.publications, &mut standing.reached)?;
+        let weights = self.weights(share)?;
+        let open = self.open_compartments(share, &weights, edited)?;
+        let plan = self.draft(share, &mut section, open, &weights, &mut standing);
+        let publications = standing.publications;
         let mut opened = BTreeSet::new();
         for (slot, home) in &plan.homes {
             let home = match home {
@@ -282,7 +294,7 @@ impl Replica {
         self.put(&keys::publication(share, record), codec::to_bytes(publication))
     }
 
-    fn open_compartments(
+    pub(crate) fn open_compartments(
         &self,
         share: &ShareId,
         weights: &BTreeMap<CompartmentId, Weight>,

@@ -21,7 +21,7 @@ const DEAD_PER_FACET: u64 = 3;
 
 /// What a compartment of this org's section carries.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Weight {
+pub(crate) struct Weight {
     /// Facets that are shown.
     pub facets: u64,
     /// Leaves that were ever written.
@@ -48,7 +48,7 @@ impl Weight {
 
 impl Replica {
     /// The weights of all compartments of this org's section.
-    pub(super) fn weights(
+    pub(crate) fn weights(
         &self,
         share: &ShareId,
     ) -> Result<BTreeMap<CompartmentId, Weight>, Refusal> {

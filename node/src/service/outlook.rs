@@ -1,0 +1,146 @@
+//! What a change of a share's rules would show, hide and cost, as people are told before it is made.
+
+use entente_protocol::id::{GrantId, OrgId, ShareId};
+use entente_protocol::plan::Warning;
+use entente_protocol::policy::{Proposal, Sight};
+use entente_protocol::sharing::NewGrant;
+use entente_protocol::statement::Scope;
+use entente_protocol::vocabulary::Kind;
+
+use super::{Answer, Replica, seeing, shown};
+use crate::api::share::{Leaving, LeavingTo, Resent};
+
+/// What would come of a proposal.
+pub fn leaving(replica: &Replica, share: &ShareId, proposal: &Proposal) -> Answer<Leaving> {
+    let outlook = replica.outlook(share, proposal)?;
+    let me = replica.me().org;
+    let mut leaving = Leaving {
+        to: outlook.gained.iter().map(|sight| row(replica, sight, proposal)).collect(),
+        held_back: shown::held_back(
+            replica,
+            outlook.held_back.iter().map(|(kind, held)| (*kind, held)),
+        ),
+        back: outlook.lost.iter().map(|sight| row(replica, sight, proposal)).collect(),
+        ..Leaving::default()
+    };
+    for new in &proposal.add {
+        if new.section != me
+            && let Some(sight) = replica.passed_sight(new)?
+        {
+            leaving.to.push(row(replica, &sight, proposal));
+        }
+    }
+    if outlook.resent > 0 {
+        let to = outlook.resent_to.iter().map(|org| shown::org(replica, org)).collect();
+        leaving.resent = Some(Resent { records: outlook.resent, to });
+    }
+    leaving.notes = notes(replica, proposal);
+    for warning in outlook.warnings {
+        let Warning::ManyCompartments { kind, count } = warning;
+        leaving.notes.push(seeing::too_many(kind, count));
+    }
+    leaving.first = !leaving.to.is_empty() || !leaving.back.is_empty();
+    Ok(leaving)
+}
+
+/// One line of fields × records × who, with the rights that the proposal's grants give.
+fn row(replica: &Replica, sight: &Sight, proposal: &Proposal) -> LeavingTo {
+    let mut row = LeavingTo {
+        org: shown::org(replica, &sight.org),
+        kind: sight.kind,
+        fields: sight.fields.iter().cloned().collect(),
+        records: sight.records,
+        edit: false,
+        keep: false,
+        depth: 0,
+    };
+    let mut give = |scope: &Scope, depth: u8| {
+        if let Scope::Fields { kind, fields, edit, keep } = scope
+            && *kind == sight.kind
+            && fields.iter().any(|field| sight.fields.contains(field))
+        {
+            row.edit |= *edit;
+            row.keep |= *keep;
+            row.depth = row.depth.max(depth);
+        }
+    };
+    for new in proposal.add.iter().filter(|new| new.to == sight.org) {
+        give(&new.scope, new.depth);
+    }
+    for grant in proposal.let_in.iter().filter_map(|id| replica.grant_info(id)) {
+        if grant.to.org == sight.org {
+            give(&grant.scope, grant.depth);
+        }
+    }
+    row
+}
+
+/// What a table of records cannot say: who may add records, and what ends with what.
+fn notes(replica: &Replica, proposal: &Proposal) -> Vec<String> {
+    let name = |org: &OrgId| shown::org(replica, org).name;
+    let mut notes = Vec::new();
+    for new in &proposal.add {
+        if let Scope::Contribute { kinds } = &new.scope {
+            notes.push(may_add(&name(&new.to), kinds, new.depth));
+        }
+    }
+    for id in &proposal.let_in {
+        if let Some(grant) = replica.grant_info(id)
+            && let Scope::Contribute { kinds } = &grant.scope
+        {
+            notes.push(may_add(&name(&grant.to.org), kinds, grant.depth));
+        }
+    }
+    for id in &proposal.end {
+        let Some(grant) = replica.grant_info(id) else { continue };
+        if let Scope::Contribute { kinds } = &grant.scope {
+            notes.push(format!("{} may no longer add {}", name(&grant.to.org), plurals(kinds)));
+        }
+        notes.extend(ends_below(replica, id));
+    }
+    notes
+}
+
+/// That a company may add records.
+pub fn may_add(name: &str, kinds: &[Kind], depth: u8) -> String {
+    let on = if depth > 0 { ", and may let others do so" } else { "" };
+    format!("{name} may add {} of its own{on}", plurals(kinds))
+}
+
+fn plurals(kinds: &[Kind]) -> String {
+    kinds.iter().map(|kind| kind.plural()).collect::<Vec<_>>().join(" and ")
+}
+
+/// What was passed on under a grant ends with it.
+fn ends_below(replica: &Replica, id: &GrantId) -> Vec<String> {
+    let name = |org: &OrgId| shown::org(replica, org).name;
+    let below = replica.passed_on_under(id);
+    let ended = |grant: &entente_protocol::grant::GrantInfo| {
+        let what = seeing::scope(&grant.scope);
+        format!(
+            "what {} passed on to {} ends with it: {what}",
+            name(&grant.author),
+            name(&grant.to.org)
+        )
+    };
+    below.into_iter().map(ended).collect()
+}
+
+/// What one event brings to an org under grants in a share that is not open yet.
+pub fn of_new_share(replica: &Replica, grants: &[NewGrant], name: &str) -> Leaving {
+    let mut leaving = Leaving { first: true, ..Leaving::default() };
+    leaving.notes.push(format!("opens the share {name:?} with the event in it"));
+    let proposal = Proposal { add: grants.to_vec(), ..Proposal::default() };
+    for grant in grants {
+        let Scope::Fields { kind, fields, .. } = &grant.scope else { continue };
+        let sight = Sight {
+            org: grant.to,
+            kind: *kind,
+            fields: fields.iter().cloned().collect(),
+            records: u64::from(*kind == Kind::Event),
+        };
+        leaving.to.push(row(replica, &sight, &proposal));
+    }
+    leaving.notes.extend(notes(replica, &proposal));
+    leaving
+}
