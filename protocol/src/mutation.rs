@@ -56,6 +56,14 @@ pub(crate) enum Law {
     Cursor,
     /// Partners' edits flow back into the book.
     Absorb,
+    /// No bundle leaves without a line in the audit log.
+    Audited,
+    /// Every line of the audit log has the hash of the one before it.
+    Chain,
+    /// A line is durable before what it tells of leaves.
+    AuditFirst,
+    /// What was given of a record stays told when the record is gone.
+    Past,
 }
 
 #[cfg(test)]

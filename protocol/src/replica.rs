@@ -164,6 +164,8 @@ pub struct Replica {
     pub(crate) sections: BTreeMap<ShareId, crate::section::Section>,
     pub(crate) dialling: BTreeMap<PublicKey, Vec<String>>,
     pub(crate) accepting: Option<crate::pairing::Accepting>,
+    /// Where the audit log ends.
+    pub(crate) audit: crate::audit::Head,
     effects: Vec<Effect>,
 }
 
@@ -230,6 +232,7 @@ impl Replica {
             sections: BTreeMap::new(),
             dialling: BTreeMap::new(),
             accepting: None,
+            audit: crate::audit::Head::default(),
             effects: Vec::new(),
         };
         replica.load()?;
@@ -281,6 +284,7 @@ impl Replica {
             .collect();
         self.load_partners()?;
         self.load_peers()?;
+        self.load_audit()?;
         let certificate = self.me.certificate.clone();
         self.take(certificate)?;
         self.load_sections()?;
@@ -339,6 +343,10 @@ impl Replica {
     /// Follows up what changed, makes everything durable, then hands out the effects.
     pub fn commit(&mut self) -> Result<Vec<Effect>, Refusal> {
         self.settle()?;
+        // What is sent has its line in the audit log, so it is decided before the flush.
+        if !broken(Law::AuditFirst) {
+            self.follow_up()?;
+        }
         if self.store.pending_len() > 0 {
             let clock = codec::to_bytes(&self.clock);
             self.put(keys::CLOCK, clock)?;
@@ -346,7 +354,9 @@ impl Replica {
                 self.store.flush()?;
             }
         }
-        self.after_commit()?;
+        if broken(Law::AuditFirst) {
+            self.follow_up()?;
+        }
         for kind in std::mem::take(&mut self.dirty.kinds) {
             self.effects.push(Effect::Changed { kind });
         }
@@ -445,6 +455,9 @@ impl Replica {
         }
         self.clock = self.clock.observe(statement.at(), self.now);
         self.put(&keys::statement(&statement.id()), statement.bytes().to_vec())?;
+        if statement.author() == self.me.party.org {
+            self.note(crate::audit::Event::Said { statement: statement.id() })?;
+        }
         self.index(statement);
         Ok(())
     }

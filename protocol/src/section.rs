@@ -176,6 +176,8 @@ impl Replica {
             }
             placed.published.push(*record);
             if self.publication(share, record)?.is_none() {
+                let id = self.share_record(share, record);
+                self.note_subject(share, &id, kind, record, &row.fields)?;
                 new.push(*record);
             }
         }

@@ -4,6 +4,7 @@ use std::panic::catch_unwind;
 
 use crate::mutation::{Law, without};
 
+use super::audit;
 use super::found;
 use super::random::{Sim, play, steps};
 use super::rolls;
@@ -13,7 +14,7 @@ const SEEDS: u64 = 120;
 
 // Not here: `LateErased`. Statements go before bundles, so whoever writes into an erased record
 // redacts it before anybody else sees it; only a hostile node reaches that check.
-const LAWS: [Law; 24] = [
+const LAWS: [Law; 28] = [
     Law::Depth,
     Law::Fields,
     Law::Edit,
@@ -38,6 +39,10 @@ const LAWS: [Law; 24] = [
     Law::Durable,
     Law::Cursor,
     Law::Absorb,
+    Law::Audited,
+    Law::Chain,
+    Law::AuditFirst,
+    Law::Past,
 ];
 
 /// Laws whose breach needs a rare constellation have a story of their own.
@@ -52,6 +57,7 @@ fn story(law: Law) -> Option<fn()> {
         Law::Turn => found::a_record_that_is_placed_again_is_seen_again,
         Law::Announce => found::who_is_admitted_later_hears_of_what_was_there_without_reconnecting,
         Law::FollowCustomer => found::what_is_about_a_customer_goes_when_the_customer_goes,
+        Law::Past => audit::what_was_given_of_a_customer_stays_told_when_the_customer_is_gone,
         _ => return None,
     })
 }
