@@ -13,6 +13,8 @@ mod leak;
 
 mod consent;
 
+mod audit;
+
 mod contract;
 
 mod lists;

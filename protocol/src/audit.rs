@@ -2,6 +2,7 @@
 //! org's name, each with the hash of the line before it. A line is in the same commit as what it
 //! tells of. It holds ids, never a value or a name, so that erasures leave it as it is.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -24,6 +25,11 @@ use crate::vocabulary::Kind;
 const DOMAIN: &str = "entente/audit/1";
 /// Records named by one line.
 const LINE_RECORDS: usize = 1024;
+/// What was sent to an org so short a time ago needs no second line when its node asks again, so
+/// that nobody can make the log grow at will. In ms.
+const LATELY_MS: Millis = 60 * 1000;
+/// How much is remembered of what was sent lately.
+const LATELY_MAX: usize = 64 * 1024;
 /// The longest line, in bytes.
 const MAX_LINE_BYTES: usize = 1 << 20;
 
@@ -132,6 +138,9 @@ pub struct Line {
     #[n(3)]
     pub event: Event,
 }
+
+/// What was sent lately, by org and log: from which bundle to which, and since when, ms.
+pub(crate) type Lately = BTreeMap<(OrgId, LogId), (u64, u64, Millis)>;
 
 /// How long the log is, and the hash of its last line. Whoever keeps one elsewhere can tell later
 /// that the log was shortened or written anew, which nothing inside the store can.
@@ -306,10 +315,47 @@ impl Replica {
     ) -> Result<(), Refusal> {
         let to = self.sessions.get(&conn).and_then(|session| session.org);
         if let Some(to) = to.filter(|to| *to != self.me.party.org && !broken(Law::Audited)) {
-            self.note(Event::Sent { to, ranges })?;
+            let ranges: Vec<Range> =
+                ranges.into_iter().filter(|range| self.is_news(to, range)).collect();
+            if !ranges.is_empty() {
+                self.note(Event::Sent { to, ranges })?;
+            }
         }
         self.send(conn, &Frame::Bundles { bundles });
         Ok(())
+    }
+
+    /// Whether no line of the last minute says that all of this was sent to that org.
+    fn is_news(&mut self, to: OrgId, range: &Range) -> bool {
+        let now = self.now;
+        if self.lately.len() > LATELY_MAX {
+            self.lately.clear();
+        }
+        let Range { log, from, to: end, .. } = *range;
+        let known = self.lately.entry((to, log)).or_insert((from, from, now));
+        let (first, last, since) = *known;
+        if now.saturating_sub(since) >= LATELY_MS || from > last || end < first {
+            *known = (from, end, now);
+            return true;
+        }
+        *known = (first.min(from), last.max(end), since);
+        from < first || end > last
+    }
+
+    /// Notes that an org's node says it holds what this node did not just send it; once.
+    pub(crate) fn note_reported(
+        &mut self,
+        by: OrgId,
+        compartment: CompartmentId,
+        log: LogId,
+        height: u64,
+    ) -> Result<(), Refusal> {
+        let key = keys::reported(&by, &log);
+        if self.read::<u64>(&key)?.unwrap_or(0) >= height {
+            return Ok(());
+        }
+        self.put(&key, codec::to_bytes(&height))?;
+        self.note(Event::Reported { by, compartment, log, height })
     }
 
     /// Notes that records were written into a file, before they are.

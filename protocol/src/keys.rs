@@ -242,6 +242,11 @@ pub fn audit_place(key: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(key.strip_prefix(AUDIT_LINES)?.try_into().ok()?))
 }
 
+/// How much of a log an org's nodes have said they hold that came to them from others.
+pub fn reported(org: &OrgId, log: &LogId) -> Vec<u8> {
+    key(b'I', &[&org.0, &log.0])
+}
+
 /// A record in a share that is or was about a customer of the book: `D customer share record`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct About {

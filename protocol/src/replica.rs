@@ -166,6 +166,7 @@ pub struct Replica {
     pub(crate) accepting: Option<crate::pairing::Accepting>,
     /// Where the audit log ends.
     pub(crate) audit: crate::audit::Head,
+    pub(crate) lately: crate::audit::Lately,
     effects: Vec<Effect>,
 }
 
@@ -233,6 +234,7 @@ impl Replica {
             dialling: BTreeMap::new(),
             accepting: None,
             audit: crate::audit::Head::default(),
+            lately: crate::audit::Lately::new(),
             effects: Vec::new(),
         };
         replica.load()?;
@@ -569,6 +571,21 @@ impl Replica {
     /// What is known of orgs and nodes.
     pub fn directory(&self) -> &Directory {
         &self.directory
+    }
+
+    /// Every grant known here.
+    pub fn grants(&self) -> &Grants {
+        &self.grants
+    }
+
+    /// A statement.
+    pub fn statement(&self, id: &StatementId) -> Option<&Statement> {
+        self.statements.get(id)
+    }
+
+    /// How a compartment began.
+    pub fn opening(&self, id: &CompartmentId) -> Option<&crate::dossier::Opening> {
+        self.dossiers.get(id).map(|(opening, _)| opening)
     }
 
     /// The store, for inspection.

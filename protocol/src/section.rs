@@ -360,7 +360,8 @@ impl Replica {
         Ok(consent::consent_allows(&person, &self.purpose(share), org, self.now).is_ok())
     }
 
-    pub(crate) fn purpose(&self, share: &ShareId) -> String {
+    /// What a share is for; empty if it is not known.
+    pub fn purpose(&self, share: &ShareId) -> String {
         match self.statements.get(&(*share).into()).map(|s| s.body()) {
             Some(Body::OpenShare { purpose, .. }) => purpose.clone(),
             Some(_) | None => String::new(),

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::audit::{self, Event};
+use crate::audit;
 use crate::bundle::Verified;
 use crate::codec;
 use crate::id::{LogId, Nonce, OrgId, PublicKey, ShareId};
@@ -555,7 +555,7 @@ impl Replica {
         let own = self.dossiers.get(&compartment).is_some_and(|(o, _)| o.section == me);
         let peer = self.peers.get(node).and_then(|peer| peer.org);
         if let Some(by) = peer.filter(|by| own && height > sent && *by != me && *by != author) {
-            self.note(Event::Reported { by, compartment, log: *log, height })?;
+            self.note_reported(by, compartment, *log, height)?;
         }
         self.put(&key, codec::to_bytes(&height))
     }

@@ -197,3 +197,94 @@ fn the_log_is_read_from_the_newest_line_and_can_be_asked_for_a_part() {
     }
     assert_eq!(pages, all.into_iter().filter(|l| l.number % 2 == 0).collect::<Vec<_>>());
 }
+
+#[test]
+fn whoever_asks_for_the_same_again_and_again_does_not_make_the_log_grow() {
+    let Chain { mut world, share } = begin();
+    customer(&mut world, share, "Ana");
+    world.settle();
+    let replica = world.replica(A);
+    let mine = replica.logs.iter().find(|(_, log)| {
+        replica.opening(&log.compartment).is_some_and(|opening| opening.share == Some(share))
+    });
+    let log = *mine.expect("a log of the share").0;
+    let count = |world: &World| world.replica(A).audit_head().count;
+    let before = count(&world);
+    let ask = |world: &mut World| {
+        world
+            .act(A, |r| {
+                let conn = *r.sessions.keys().next().expect("B is connected");
+                r.on_want(conn, log, 0)
+            })
+            .unwrap();
+    };
+    for _ in 0..50 {
+        ask(&mut world);
+    }
+    assert_eq!(count(&world), before, "a line of the last minute says it");
+    world.now += 60_000;
+    ask(&mut world);
+    ask(&mut world);
+    assert_eq!(count(&world), before + 1);
+}
+
+#[test]
+#[ignore]
+fn measure_serving() {
+    use crate::mutation::{Law, without};
+    let run = |n: usize| {
+        let Chain { mut world, share } = begin();
+        let mut made = Vec::new();
+        for i in 0..n {
+            let f = vec![
+                ("name".to_owned(), Value::Str(format!("Ana {i}"))),
+                ("consent".to_owned(), Value::Json(CONSENT.into())),
+            ];
+            made.push(f.into_iter().collect());
+        }
+        apart(&mut world, A, B);
+        let ids = world.act(A, |r| r.create_many(Kind::Customer, made)).unwrap();
+        world.place(A, share, Kind::Customer, &ids);
+        let before = world.replica(A).audit_head().count;
+        world.cut.clear();
+        world.cut.push((A, C));
+        world.cut.push((B, C));
+        let start = std::time::Instant::now();
+        world.settle();
+        let took = start.elapsed();
+        (took, world.replica(A).audit_head().count - before, ids[0], world)
+    };
+    for _ in 0..3 {
+        let (with, lines, id, world) = run(10_000);
+        let start = std::time::Instant::now();
+        let found = world.replica(A).disclosures(&id).unwrap();
+        println!(
+            "with {with:?} {lines} lines; disclosures {:?} {}",
+            start.elapsed(),
+            found.to.len()
+        );
+        let (without_, lines, ..) = without(Law::Audited, || run(10_000));
+        println!("without {without_:?} {lines} lines");
+    }
+    let (.., id, mut world) = run(100);
+    for _ in 0..100 {
+        world
+            .act(A, |r| {
+                for _ in 0..1000 {
+                    r.note(audit::Event::Deleted { kind: Kind::Customer, record: id })?;
+                }
+                Ok(())
+            })
+            .unwrap();
+    }
+    let start = std::time::Instant::now();
+    world.replica(A).disclosures(&id).unwrap();
+    println!(
+        "disclosures over {} lines: {:?}",
+        world.replica(A).audit_head().count,
+        start.elapsed()
+    );
+    let start = std::time::Instant::now();
+    audit::verify(&world.orgs[A].disk, None).unwrap();
+    println!("verify: {:?}", start.elapsed());
+}

@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{customer, node, partner, record, share};
+use super::{audit, customer, node, partner, record, share};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -33,6 +33,7 @@ use super::{customer, node, partner, record, share};
         record::adopt, record::roster, record::add_participations,
         customer::consents, customer::give, customer::withdraw, customer::give_to_many,
         customer::import,
+        audit::lines, audit::verify, audit::disclosures,
     )
 )]
 struct Api;
