@@ -15,6 +15,8 @@ mod leak;
 
 mod consent;
 
+mod audit;
+
 mod contract;
 
 mod lists;

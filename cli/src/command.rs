@@ -1,7 +1,9 @@
 //! The verbs of the command line, and the way from arguments to an exit code.
 
+mod audit;
 mod consent;
 mod customer;
+mod disclosures;
 mod doctor;
 mod event;
 mod fields;
@@ -81,6 +83,9 @@ enum Verb {
         /// The record
         record: String,
     },
+    /// What this node has sent and said, line by line
+    #[command(subcommand)]
+    Audit(audit::AuditVerb),
     /// What the node keeps on disk
     #[command(subcommand)]
     Store(store::StoreVerb),
@@ -143,6 +148,7 @@ fn carry_out(verb: Verb, session: &mut Session<'_>) -> Result<(), CliError> {
         Verb::Followup(verb) => record::record(session, Kind::Followup, verb),
         Verb::Share(verb) => share::share(session, verb),
         Verb::Adopt { record } => record::adopt(session, &record),
+        Verb::Audit(verb) => audit::audit(session, verb),
         Verb::Store(verb) => store::store(session, &verb),
         Verb::Open => open::open(session),
         Verb::Config(verb) => settings::config(session, &verb),

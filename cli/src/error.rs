@@ -7,8 +7,10 @@ use entente_node::api::problem::{ErrorKind, ProblemBody};
 use entente_node::config::ConfigError;
 use entente_node::directory::DirectoryError;
 use entente_node::http::access::BindError;
+use entente_node::service::problem::{AUDIT_BROKEN, AUDIT_HINT};
 use entente_node::start::{InitError, StartError};
 use entente_node::store::OpenError;
+use entente_protocol::audit::Flaw;
 use serde_json::{Value as Json, json};
 use thiserror::Error;
 
@@ -89,6 +91,18 @@ pub enum CliError {
         #[source]
         source: io::Error,
     },
+    /// A file cannot be written.
+    #[error("cannot write {path}")]
+    Unwritable {
+        /// The file.
+        path: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The audit log is not whole, or not the one that was noted.
+    #[error(transparent)]
+    Audit(Flaw),
     /// The output cannot be written.
     #[error("cannot write the answer")]
     Output(#[from] io::Error),
@@ -144,6 +158,8 @@ impl CliError {
             | CliError::Unwell { .. }
             | CliError::Demo(_)
             | CliError::File { .. }
+            | CliError::Unwritable { .. }
+            | CliError::Audit(_)
             | CliError::Directory(_)
             | CliError::Init(_) => ErrorKind::Unmet,
             CliError::Start(error) => match **error {
@@ -183,6 +199,8 @@ impl CliError {
             CliError::Demo(_) => "demo_failed",
             CliError::NotBuiltYet(_) => "not_built_yet",
             CliError::File { .. } => "unreadable_file",
+            CliError::Unwritable { .. } => "unwritable_file",
+            CliError::Audit(_) => AUDIT_BROKEN,
             CliError::Config(_) => "bad_settings",
             CliError::Directory(_) | CliError::Init(InitError::Directory(_)) => "bad_directory",
             CliError::Init(InitError::Taken(_)) => "taken",
@@ -210,6 +228,7 @@ impl CliError {
             CliError::NoOrg { data } => Some(init_hint(data)),
             CliError::NoDirectory => Some("name one with --data DIR or ENTENTE_DATA".into()),
             CliError::Usage { hint, .. } => hint.clone(),
+            CliError::Audit(_) => Some(AUDIT_HINT.into()),
             CliError::NeedsYes => {
                 Some("add --yes to agree, or --dry-run to see what would happen".into())
             }
@@ -250,6 +269,7 @@ impl CliError {
             | CliError::Demo(_)
             | CliError::NotBuiltYet(_)
             | CliError::File { .. }
+            | CliError::Unwritable { .. }
             | CliError::Output(_)
             | CliError::Config(_)
             | CliError::Directory(_)

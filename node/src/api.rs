@@ -2,6 +2,7 @@
 //! scripts rely on. Knows nothing of stores, replicas or networks.
 
 pub mod address;
+pub mod audit;
 pub mod customer;
 pub mod grant;
 pub mod node;

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use entente_protocol::audit;
 use entente_protocol::id::PublicKey;
 use entente_protocol::refusal::{Refusal, RefusalClass};
 use entente_protocol::replica::{Effect, Replica};
@@ -192,6 +193,11 @@ impl EngineHandle {
         let (sender, answer) = oneshot::channel();
         self.inputs.send(Input::Compact(sender)).await.map_err(|_| Stopped)?;
         Ok(answer.await.map_err(|_| Stopped)??)
+    }
+
+    /// Recomputes the audit log; blocks.
+    pub fn verify_audit(&self, noted: Option<&audit::Head>) -> Result<audit::Head, audit::Flaw> {
+        audit::verify(&self.reader, noted)
     }
 
     /// Writes everything the store holds, one JSON line each; blocks.

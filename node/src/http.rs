@@ -1,6 +1,7 @@
 //! The route table of the HTTP API and the pages, and nothing else.
 
 pub mod access;
+mod audit;
 mod customer;
 mod input;
 mod node;
@@ -105,6 +106,9 @@ pub fn router(app: App) -> Router {
         .route("/customers/consent", post(customer::give_to_many))
         .route("/customers/{id}/consent", get(customer::consents).post(customer::give))
         .route("/customers/{id}/consent/withdraw", post(customer::withdraw))
+        .route("/customers/{id}/disclosures", get(audit::disclosures))
+        .route("/audit", get(audit::lines))
+        .route("/audit/verify", get(audit::verify))
         .route("/events/{id}/roster", get(record::roster))
         .route("/events/{id}/participations", post(record::add_participations))
         .route("/{kind}", get(record::list).post(record::create))

@@ -4,10 +4,11 @@ pub mod door;
 pub mod event;
 pub mod home;
 mod moment;
+pub(crate) mod report;
 mod roster;
 mod shell;
 mod value;
-mod words;
+pub(crate) mod words;
 
 #[cfg(test)]
 mod tests;

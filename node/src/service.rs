@@ -1,7 +1,9 @@
 //! What the API does: one file per noun, each function a request turned into calls of the replica
 //! and back into an answer. Runs on the engine thread; knows nothing of HTTP.
 
+pub mod audit;
 pub mod consent;
+pub mod disclosure;
 pub mod import;
 pub mod missing;
 pub mod outlook;

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
+use entente_protocol::audit;
 use entente_protocol::identity::OrgKeys;
 use entente_protocol::refusal::Refusal;
 use entente_protocol::replica::{Identity, Replica, Settings};
@@ -228,6 +229,21 @@ fn serve(
     tokio::spawn(http::serve(listener, app, async {
         let _ = stopped.await;
     }))
+}
+
+/// Recomputes the audit log of a node that does not run.
+pub fn verify_audit(
+    directory: &Directory,
+    noted: Option<&audit::Head>,
+) -> Result<Result<audit::Head, audit::Flaw>, StartError> {
+    if !directory.is_initialised() {
+        return Err(StartError::NotInitialised(directory.path().display().to_string()));
+    }
+    if !directory.store().exists() {
+        return Ok(Ok(audit::Head::default()));
+    }
+    let reader = store::inspect(&directory.store(), Engine::default())?;
+    Ok(audit::verify(&reader, noted))
 }
 
 /// Writes everything the store of a node that does not run holds, one JSON line each.

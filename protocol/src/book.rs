@@ -1,6 +1,7 @@
 //! The book: the org's own records, and edits of whatever this org may edit.
 //! Every change takes the door in `ingest.rs`; what is published follows by itself.
 
+use crate::audit::Event;
 use crate::codec;
 use crate::facet::{self, Edit};
 use crate::id::{CompartmentId, OrgId, RecordId, ShareId};
@@ -138,6 +139,9 @@ impl Replica {
         match at {
             Address::Own { kind, record } => {
                 self.edit_book(*kind, record, &edits, None)?;
+                if *kind == Kind::Customer && edits.iter().any(|edit| edit.field() == "consent") {
+                    self.note(Event::Consent { customer: *record })?;
+                }
                 self.dirty.records.insert((*kind, *record));
                 Ok(())
             }
@@ -269,6 +273,7 @@ impl Replica {
         for share in self.shares_of(record)? {
             self.withdraw(&share, &[*record])?;
         }
+        self.note(Event::Deleted { kind: *kind, record: *record })?;
         self.put(&keys::tombstone(record), codec::to_bytes(&1u8))?;
         self.remove(&key.bytes())?;
         self.leave_remains()?;

@@ -489,6 +489,7 @@ impl Replica {
                 }
                 let row: FacetRow = codec::own(&row)?;
                 self.weigh(&opening, compartment, row.leaves.len());
+                self.note_past(&key, &row)?;
                 for at in row.leaves {
                     redactions.entry((at.log, at.seq)).or_default().push(at.index);
                 }
@@ -530,6 +531,9 @@ impl Replica {
         self.dirty.kinds.insert(opening.kind);
         self.leave_remains()?;
         for key in self.facet_keys(compartment, &opening)? {
+            if let Some(row) = self.read::<FacetRow>(&key.bytes())? {
+                self.note_past(&key, &row)?;
+            }
             self.remove(&key.bytes())?;
         }
         let logs: Vec<LogId> = self

@@ -237,3 +237,75 @@ pub fn rejected(record: &RecordId, field: &str) -> Vec<u8> {
 }
 /// All edits that publishers did not take.
 pub const REJECTED: &[u8] = b"R";
+
+/// How long the audit log is, and the hash of its last line.
+pub const AUDIT: &[u8] = b"Z/audit";
+
+/// A line of the audit log.
+pub fn audit(number: u64) -> Vec<u8> {
+    key(b'Y', &[&number.to_be_bytes()])
+}
+/// All lines of the audit log, in their order.
+pub const AUDIT_LINES: &[u8] = b"Y";
+/// The number of the line that a key is of.
+pub fn audit_place(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(key.strip_prefix(AUDIT_LINES)?.try_into().ok()?))
+}
+
+/// How much of a log an org's nodes have said they hold that came to them from others.
+pub fn reported(org: &OrgId, log: &LogId) -> Vec<u8> {
+    key(b'I', &[&org.0, &log.0])
+}
+
+/// A record in a share that is or was about a customer of the book: `D customer share record`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct About {
+    /// The customer's id in the book.
+    pub customer: RecordId,
+    /// The share.
+    pub share: ShareId,
+    /// The record's id in the share.
+    pub record: RecordId,
+}
+
+impl About {
+    /// The key's bytes.
+    pub fn bytes(&self) -> Vec<u8> {
+        key(b'D', &[&self.customer.0, &self.share.0, &self.record.0])
+    }
+
+    /// Reads a key back.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let (customer, rest) = bytes.strip_prefix(ABOUT)?.split_first_chunk::<16>()?;
+        let (share, record) = rest.split_first_chunk::<32>()?;
+        Some(Self {
+            customer: RecordId(*customer),
+            share: ShareId(*share),
+            record: RecordId(record.try_into().ok()?),
+        })
+    }
+}
+
+/// All records in shares that are or were about customers.
+pub const ABOUT: &[u8] = b"D";
+/// Those about one customer.
+pub fn about(customer: &RecordId) -> Vec<u8> {
+    key(b'D', &[&customer.0])
+}
+
+/// Where the changes of a facet that is gone lay: the facet's own key under another letter.
+pub fn past(facet: &FacetKey) -> Vec<u8> {
+    as_past(facet.bytes())
+}
+/// All facets of a record that are gone.
+pub fn pasts(kind: Kind, share: &ShareId, section: &OrgId, record: &RecordId) -> Vec<u8> {
+    as_past(FacetKey::record_prefix(kind, share, section, record))
+}
+/// The facet that such a key is of.
+pub fn past_of(bytes: &[u8]) -> Option<FacetKey> {
+    FacetKey::parse(&[b"F", bytes.strip_prefix(b"M")?].concat())
+}
+fn as_past(mut facet: Vec<u8>) -> Vec<u8> {
+    facet[0] = b'M';
+    facet
+}

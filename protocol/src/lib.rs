@@ -34,6 +34,8 @@ pub mod store;
 
 pub mod refusal;
 pub mod replica;
+pub mod audit;
+pub mod disclosure;
 pub mod hear;
 pub mod book;
 pub mod section;

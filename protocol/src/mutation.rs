@@ -62,6 +62,14 @@ pub(crate) enum Law {
     Pace,
     /// An org begins so many logs in a compartment and no more.
     Logs,
+    /// No bundle leaves without a line in the audit log.
+    Audited,
+    /// Every line of the audit log has the hash of the one before it.
+    Chain,
+    /// A line is durable before what it tells of leaves.
+    AuditFirst,
+    /// What was given of a record stays told when the record is gone.
+    Past,
 }
 
 #[cfg(test)]

@@ -166,6 +166,9 @@ pub struct Replica {
     pub(crate) sections: BTreeMap<ShareId, crate::section::Section>,
     pub(crate) dialling: BTreeMap<PublicKey, Vec<String>>,
     pub(crate) accepting: Option<crate::pairing::Accepting>,
+    /// Where the audit log ends.
+    pub(crate) audit: crate::audit::Head,
+    pub(crate) lately: crate::audit::Lately,
     effects: Vec<Effect>,
 }
 
@@ -233,6 +236,8 @@ impl Replica {
             sections: BTreeMap::new(),
             dialling: BTreeMap::new(),
             accepting: None,
+            audit: crate::audit::Head::default(),
+            lately: crate::audit::Lately::new(),
             effects: Vec::new(),
         };
         replica.load()?;
@@ -284,6 +289,7 @@ impl Replica {
             .collect();
         self.load_partners()?;
         self.load_peers()?;
+        self.load_audit()?;
         let certificate = self.me.certificate.clone();
         self.take(certificate)?;
         self.load_sections()?;
@@ -342,6 +348,10 @@ impl Replica {
     /// Follows up what changed, makes everything durable, then hands out the effects.
     pub fn commit(&mut self) -> Result<Vec<Effect>, Refusal> {
         self.settle()?;
+        // What is sent has its line in the audit log, so it is decided before the flush.
+        if !broken(Law::AuditFirst) {
+            self.follow_up()?;
+        }
         if self.store.pending_len() > 0 {
             let clock = codec::to_bytes(&self.clock);
             self.put(keys::CLOCK, clock)?;
@@ -349,7 +359,9 @@ impl Replica {
                 self.store.flush()?;
             }
         }
-        self.after_commit()?;
+        if broken(Law::AuditFirst) {
+            self.follow_up()?;
+        }
         for kind in std::mem::take(&mut self.dirty.kinds) {
             self.effects.push(Effect::Changed { kind });
         }
@@ -448,6 +460,9 @@ impl Replica {
         }
         self.clock = self.clock.observe(statement.at(), self.now);
         self.put(&keys::statement(&statement.id()), statement.bytes().to_vec())?;
+        if statement.author() == self.me.party.org {
+            self.note(crate::audit::Event::Said { statement: statement.id() })?;
+        }
         self.index(statement);
         Ok(())
     }
@@ -559,6 +574,21 @@ impl Replica {
     /// What is known of orgs and nodes.
     pub fn directory(&self) -> &Directory {
         &self.directory
+    }
+
+    /// Every grant known here.
+    pub fn grants(&self) -> &Grants {
+        &self.grants
+    }
+
+    /// A statement.
+    pub fn statement(&self, id: &StatementId) -> Option<&Statement> {
+        self.statements.get(id)
+    }
+
+    /// How a compartment began.
+    pub fn opening(&self, id: &CompartmentId) -> Option<&crate::dossier::Opening> {
+        self.dossiers.get(id).map(|(opening, _)| opening)
     }
 
     /// The store, for inspection.

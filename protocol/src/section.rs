@@ -200,6 +200,8 @@ impl Replica {
             }
             placed.published.push(*record);
             if self.publication(share, record)?.is_none() {
+                let id = self.share_record(share, record);
+                self.note_subject(share, &id, kind, record, &row.fields)?;
                 new.push(*record);
             }
         }
@@ -382,7 +384,8 @@ impl Replica {
         Ok(consent::consent_allows(&person, &self.purpose(share), org, self.now).err())
     }
 
-    pub(crate) fn purpose(&self, share: &ShareId) -> String {
+    /// What a share is for; empty if it is not known.
+    pub fn purpose(&self, share: &ShareId) -> String {
         match self.statements.get(&(*share).into()).map(|s| s.body()) {
             Some(Body::OpenShare { purpose, .. }) => purpose.clone(),
             Some(_) | None => String::new(),

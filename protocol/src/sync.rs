@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::audit;
 use crate::bundle::Verified;
 use crate::codec;
 use crate::id::{LogId, Nonce, OrgId, PublicKey, ShareId};
@@ -200,7 +201,7 @@ impl Replica {
             for at in servable.get(share).into_iter().flatten() {
                 // What has grown since then the peer does not have yet.
                 if let Some(height) = digested.get(&at.log) {
-                    self.note_stored(&node, &at.log, *height)?;
+                    self.note_stored(&node, &at.log, *height, 0)?;
                 }
             }
         }
@@ -362,7 +363,7 @@ impl Replica {
             return Ok(());
         }
         let streams: Vec<LogId> = session.streams.keys().copied().collect();
-        let (mut frame, mut gone) = (Vec::new(), Vec::new());
+        let (mut frame, mut ranges, mut gone) = (Vec::new(), Vec::new(), Vec::new());
         let mut size = 0;
         for log in streams {
             let Some(state) = self.logs.get(&log) else {
@@ -396,14 +397,15 @@ impl Replica {
                 if size > 0 && size + bytes.len() > FRAME_BYTES {
                     let bundles = std::mem::take(&mut frame);
                     size = 0;
-                    self.send(conn, &Frame::Bundles { bundles });
+                    self.serve(conn, bundles, std::mem::take(&mut ranges))?;
                 }
                 size += bytes.len();
+                audit::extend(&mut ranges, log, next, &bytes);
                 frame.push(Blob(bytes));
             }
         }
         if !frame.is_empty() {
-            self.send(conn, &Frame::Bundles { bundles: frame });
+            self.serve(conn, frame, ranges)?;
         }
         for (log, may_come_back) in gone {
             if let Some(session) = self.sessions.get_mut(&conn) {
@@ -529,22 +531,39 @@ impl Replica {
         let Some(session) = self.sessions.get_mut(&conn) else { return Ok(()) };
         session.flight.retain(|(flying, seq, _)| *flying != log || *seq >= height);
         session.flight_bytes = session.flight.iter().map(|(_, _, size)| size).sum();
-        let node = session.node;
-        self.note_stored(&node, &log, height)?;
+        let (node, sent) = (session.node, session.streams.get(&log).copied().unwrap_or(0));
+        self.note_stored(&node, &log, height, sent)?;
         self.feed(conn)
     }
 
-    fn note_stored(&mut self, node: &PublicKey, log: &LogId, height: u64) -> Result<(), Refusal> {
+    /// Notes how far a peer has stored a log; `sent` is how far this session has sent it.
+    fn note_stored(
+        &mut self,
+        node: &PublicKey,
+        log: &LogId,
+        height: u64,
+        sent: u64,
+    ) -> Result<(), Refusal> {
         // Nobody can have more of a log than there is, nor any of one that is not here.
         let Some(state) = self.logs.get(log) else { return Ok(()) };
         let height = height.min(state.height);
         let key = keys::stored_at(node, log);
         let known: u64 = self.read(&key)?.unwrap_or(0);
-        if height > known { self.put(&key, codec::to_bytes(&height)) } else { Ok(()) }
+        if height <= known {
+            return Ok(());
+        }
+        let (compartment, author) = (state.compartment, state.author);
+        let me = self.me.party.org;
+        let own = self.dossiers.get(&compartment).is_some_and(|(o, _)| o.section == me);
+        let peer = self.peers.get(node).and_then(|peer| peer.org);
+        if let Some(by) = peer.filter(|by| own && height > sent && *by != me && *by != author) {
+            self.note_reported(by, compartment, *log, height)?;
+        }
+        self.put(&key, codec::to_bytes(&height))
     }
 
-    /// After a commit: acknowledges what is durable now, tells and announces what is new.
-    pub(crate) fn after_commit(&mut self) -> Result<(), Refusal> {
+    /// With a commit: acknowledges what it makes durable, tells and announces what is new.
+    pub(crate) fn follow_up(&mut self) -> Result<(), Refusal> {
         let changed = (std::mem::take(&mut self.dirty.audiences) && !broken(Law::Announce))
             | !std::mem::take(&mut self.dirty.logs).is_empty();
         let conns: Vec<Conn> =

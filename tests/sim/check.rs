@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::audit::Head;
 use crate::id::{LogId, OrgId, PublicKey, StatementId};
 use crate::log::LogState;
 use crate::partner::Partner;
@@ -17,6 +18,7 @@ pub struct Memory {
     outboxes: BTreeMap<PublicKey, BTreeSet<StatementId>>,
     partners: BTreeMap<OrgId, Partner>,
     rows: Vec<(Vec<u8>, Vec<u8>)>,
+    audit: Head,
 }
 
 impl Memory {
@@ -33,6 +35,7 @@ impl Memory {
                 .collect(),
             partners: replica.partners.clone(),
             rows: replica.store.scan(b"F", &[], usize::MAX).expect("memory"),
+            audit: replica.audit_head(),
         }
     }
 
@@ -45,6 +48,7 @@ impl Memory {
             ("outboxes", self.outboxes == other.outboxes),
             ("partners", self.partners == other.partners),
             ("facet rows", self.rows == other.rows),
+            ("the end of the audit log", self.audit == other.audit),
         ];
         same.into_iter().find(|(_, same)| !same).map(|(what, _)| what)
     }

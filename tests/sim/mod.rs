@@ -1,5 +1,6 @@
 //! Simulation: whole orgs in one process, on a seed.
 
+mod audit;
 mod check;
 mod found;
 mod model;

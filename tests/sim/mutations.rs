@@ -4,6 +4,7 @@ use std::panic::catch_unwind;
 
 use crate::mutation::{Law, without};
 
+use super::audit;
 use super::found;
 use super::hostile;
 use super::random::{Sim, play, steps};
@@ -42,6 +43,10 @@ const LAWS: [Law; 26] = [
     Law::Absorb,
     Law::Pace,
     Law::Logs,
+    Law::Audited,
+    Law::Chain,
+    Law::AuditFirst,
+    Law::Past,
 ];
 
 /// Laws whose breach needs a rare constellation have a story of their own.
@@ -59,6 +64,7 @@ fn story(law: Law) -> Option<fn()> {
         Law::FollowCustomer => found::what_is_about_a_customer_goes_when_the_customer_goes,
         Law::Pace => hostile::session::who_floods_a_node_is_closed_and_may_come_back_slower,
         Law::Logs => hostile::bundle::an_editor_begins_so_many_logs_and_no_more,
+        Law::Past => audit::what_was_given_of_a_customer_stays_told_when_the_customer_is_gone,
         _ => return None,
     })
 }

@@ -1,10 +1,17 @@
 //! Watches a world: no org's disk or line ever carries a token that the model does not allow it,
 //! and nobody is served what, by the server's own knowledge, is no longer granted.
 
+use std::collections::BTreeSet;
+
+use crate::audit::{self, Event, Line};
+use crate::bundle::Bundle;
 use crate::codec;
+use crate::id::{LogId, OrgId};
+use crate::keys;
 use crate::message::{Frame, MAX_FRAME_BYTES};
 use crate::statement::Body;
-use crate::world::World;
+use crate::store::Store;
+use crate::world::{Disk, World};
 
 use super::model::{Known, Model, Secret, What};
 
@@ -36,6 +43,28 @@ pub fn tokens_in(bytes: &[u8]) -> Vec<usize> {
 #[derive(Debug, Default)]
 pub struct Oracle {
     seen: Vec<(usize, u64)>,
+    audited: Vec<Audited>,
+}
+
+/// What an org's audit log says that it sent: to whom, of which log, which bundle.
+#[derive(Debug, Default)]
+struct Audited {
+    lines: u64,
+    sent: BTreeSet<(OrgId, LogId, u64)>,
+}
+
+impl Audited {
+    /// Reads the lines that are on a disk and were not read yet.
+    fn read(&mut self, disk: &Disk) {
+        while let Some(bytes) = disk.get(&keys::audit(self.lines)).expect("memory") {
+            let line: Line = codec::own(&bytes).expect("a line");
+            self.lines += 1;
+            let Event::Sent { to, ranges } = line.event else { continue };
+            for range in ranges {
+                self.sent.extend((range.from..range.to).map(|seq| (to, range.log, seq)));
+            }
+        }
+    }
 }
 
 impl Oracle {
@@ -57,8 +86,54 @@ impl Oracle {
             }
         }
         let sent = std::mem::take(&mut world.sent);
+        self.audited.resize_with(world.orgs.len(), Audited::default);
         for (from, to, frame) in &sent {
             check_served(world, model, *from, *to, frame)?;
+            self.check_audited(world, *from, *to, frame)?;
+        }
+        Ok(())
+    }
+
+    /// Every bundle that was sent to another org stands in the sender's audit log, on its disk.
+    fn check_audited(
+        &mut self,
+        world: &World,
+        from: usize,
+        to: usize,
+        frame: &[u8],
+    ) -> Result<(), String> {
+        let Ok(Frame::Bundles { bundles }) = codec::from_bytes::<Frame>(frame, MAX_FRAME_BYTES)
+        else {
+            return Ok(());
+        };
+        self.audited[from].read(&world.orgs[from].disk);
+        for bundle in bundles.iter().filter(|_| world.id(from) != world.id(to)) {
+            let header = &codec::own::<Bundle>(&bundle.0).map_err(|e| e.to_string())?.header;
+            if !self.audited[from].sent.contains(&(world.id(to), header.log(), header.seq)) {
+                return Err(format!("audit: org {from} has no line of what it sent to {to}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every audit log is whole, and whatever an org holds of another, somebody's log says that it
+    /// was sent there.
+    pub fn check_logs(&mut self, world: &World) -> Result<(), String> {
+        let mut sent: BTreeSet<(OrgId, LogId, u64)> = BTreeSet::new();
+        for (org, audited) in self.audited.iter_mut().enumerate() {
+            let disk = &world.orgs[org].disk;
+            audit::verify(disk, None).map_err(|flaw| format!("audit: org {org}: {flaw}"))?;
+            audited.read(disk);
+            sent.extend(&audited.sent);
+        }
+        for org in 0..world.orgs.len() {
+            let me = world.id(org);
+            let foreign = world.replica(org).logs.iter().filter(|(_, log)| log.author != me);
+            for (id, log) in foreign {
+                if let Some(seq) = (0..log.height).find(|seq| !sent.contains(&(me, *id, *seq))) {
+                    return Err(format!("audit: nobody's log tells who sent {seq} to org {org}"));
+                }
+            }
         }
         Ok(())
     }

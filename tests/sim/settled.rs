@@ -33,6 +33,7 @@ pub fn check_settled(sim: &mut Sim) -> Result<(), String> {
             return Err(format!("I2: org {org} waits for {:?}", replica.stalled()));
         }
     }
+    sim.oracle.check_logs(&sim.world)?;
     check_views(sim)?;
     check_previews(sim)?;
     check_erased(sim)?;

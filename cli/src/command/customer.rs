@@ -7,6 +7,7 @@ use entente_node::api::customer::{ImportParams, Imported, Rejected};
 use entente_protocol::vocabulary::Kind;
 
 use super::consent::{self, ConsentArgs};
+use super::disclosures::{self, DisclosuresArgs};
 use super::record::{self, RecordVerb};
 use crate::error::CliError;
 use crate::output::EMPTY;
@@ -20,6 +21,7 @@ pub enum CustomerVerb {
     Record(RecordVerb),
     Import(ImportArgs),
     Consent(ConsentArgs),
+    Disclosures(DisclosuresArgs),
 }
 
 /// Take customers from a file; known ones are updated
@@ -66,6 +68,7 @@ pub fn customer(session: &mut Session<'_>, verb: CustomerVerb) -> Result<(), Cli
         CustomerVerb::Record(verb) => record::record(session, Kind::Customer, verb),
         CustomerVerb::Import(args) => import(session, args),
         CustomerVerb::Consent(args) => consent::consent(session, args),
+        CustomerVerb::Disclosures(args) => disclosures::disclosures(session, args),
     }
 }
 

@@ -25,6 +25,7 @@ pub fn doctor(session: &mut Session<'_>) -> Result<(), CliError> {
     findings.push(clock());
     findings.push(settings(&directory));
     findings.extend(node(session));
+    findings.push(audit(session));
     let failed = findings.iter().filter(|finding| !finding.ok).count();
     let all = findings.len();
     let words = |findings: &Vec<Finding>| {
@@ -137,4 +138,16 @@ fn store(store: &StoreStatus) -> Finding {
     };
     let advice = store.erased_since.as_ref().map(|_| "entente store compact".to_owned());
     Finding { check: "store".into(), ok: true, found, advice }
+}
+
+fn audit(session: &Session<'_>) -> Finding {
+    finding(
+        "audit log",
+        match super::audit::verify(session, None) {
+            Ok(verified) => Ok(format!("whole, {} lines", verified.lines)),
+            // What keeps it from being read is told by the other checks.
+            Err(CliError::NoOrg { .. }) => Ok("none".into()),
+            Err(error) => Err((error.to_string(), "entente audit verify")),
+        },
+    )
 }

@@ -5,6 +5,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{customer, node, partner, policy, record, seeing, share};
+use super::{audit, customer, node, partner, record, share};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -35,6 +36,7 @@ use super::{customer, node, partner, policy, record, seeing, share};
         record::adopt, record::roster, record::add_participations,
         customer::consents, customer::give, customer::withdraw, customer::give_to_many,
         customer::import,
+        audit::lines, audit::verify, audit::disclosures,
     )
 )]
 struct Api;

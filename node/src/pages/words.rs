@@ -1,4 +1,5 @@
-//! What the pages say, in English and Chinese: one table, no sentences elsewhere.
+//! What the pages say, in English and Chinese: one table, no sentences elsewhere; only
+//! the document for a customer has its own.
 //! Labels of fields are the vocabulary's.
 
 use axum::http::{HeaderMap, header};

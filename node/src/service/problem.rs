@@ -1,6 +1,7 @@
 //! Why a request was not carried out: every kind of failure of the services, with its code for
 //! programs and its hint for people. Status codes and exit codes are somebody else's.
 
+use entente_protocol::audit::Flaw;
 use entente_protocol::refusal::{Refusal, RefusalClass};
 use entente_protocol::vocabulary::{GrantableError, Kind, ValueError};
 use thiserror::Error;
@@ -12,6 +13,11 @@ use crate::engine::Stopped;
 use crate::policy::Fault;
 use crate::preset::{self, PresetError};
 use crate::store::RewriteError;
+
+/// Names an audit log that is not whole.
+pub const AUDIT_BROKEN: &str = "audit_broken";
+/// What to do about it.
+pub const AUDIT_HINT: &str = "keep a copy of the data directory as it is; compare it with a backup";
 
 /// Why a request was not carried out.
 #[derive(Debug, Error)]
@@ -69,6 +75,9 @@ pub enum Problem {
     /// Part of a later version.
     #[error("`{0}` is not built yet")]
     NotBuiltYet(&'static str),
+    /// The audit log is not whole, or not the one that was noted.
+    #[error(transparent)]
+    Audit(#[from] Flaw),
     /// The partner did not answer in time.
     #[error("{name} has not answered within {waited_s} s")]
     Silent {
@@ -105,7 +114,7 @@ impl Problem {
             Problem::Import(error) => error.kind(),
             Problem::Stale { .. } => ErrorKind::Stale,
             Problem::NotBuiltYet(_) => ErrorKind::NotBuilt,
-            Problem::Silent { .. } => ErrorKind::Unmet,
+            Problem::Silent { .. } | Problem::Audit(_) => ErrorKind::Unmet,
         }
     }
 
@@ -130,6 +139,7 @@ impl Problem {
             Problem::Stale { .. } => "stale",
             Problem::NotBuiltYet(_) => "not_built_yet",
             Problem::Silent { .. } => "no_answer",
+            Problem::Audit(_) => AUDIT_BROKEN,
         }
     }
 
@@ -163,6 +173,7 @@ impl Problem {
                 Some(format!("the kinds are {}", Kind::ALL.map(Kind::name).join(", ")))
             }
             Problem::Stale { .. } => Some("read it again and repeat the change".into()),
+            Problem::Audit(_) => Some(AUDIT_HINT.into()),
             Problem::Silent { .. } => {
                 Some("`entente partner list` shows whether it has arrived since".into())
             }

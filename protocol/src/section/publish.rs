@@ -200,6 +200,7 @@ impl Replica {
         if self.publishing_grant(share, kind).is_err() {
             return Ok(());
         }
+        self.note_subject(share, &publication.record, kind, record, &row.fields)?;
         for (home, turn) in publication.homes {
             let Some((opening, _)) = self.dossiers.get(&home) else { continue };
             let admitted = self.rules_admitted(&home);
