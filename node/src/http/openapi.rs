@@ -4,8 +4,7 @@ use axum::Json;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{customer, node, partner, policy, record, seeing, share};
-use super::{audit, customer, node, partner, record, share};
+use super::{audit, customer, node, partner, policy, record, seeing, share};
 
 #[derive(OpenApi)]
 #[openapi(
