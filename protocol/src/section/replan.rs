@@ -54,22 +54,8 @@ impl Replica {
         edited: Option<(Kind, RecordId)>,
     ) -> Result<(), Refusal> {
         let mut section = self.rules(share)?;
-        let mut publications: BTreeMap<RecordId, Publication> = BTreeMap::new();
-        for_each(&self.store, &keys::publications(share), |key, bytes| {
-            let publication: Publication = codec::own(bytes)?;
-            publications.extend(record_of(key).map(|record| (record, publication)));
-            Ok::<_, Refusal>(())
-        })?;
-        let mut assigned = plan::Assigned::new();
-        let mut reached = BTreeMap::new();
-        for (record, publication) in &publications {
-            let kind = publication.kind;
-            let Some(row) = self.book_row(kind, record)? else { continue };
-            let reach = self.reach(&section, share, kind, &row.fields)?;
-            assigned.insert(*record, publication.homes.keys().copied().collect());
-            reached.insert(*record, (kind, reach));
-        }
-        self.retreat(share, &mut publications, &mut reached)?;
+        let (mut assigned, mut reached) = self.placed_and_reached(share, &section)?;
+        self.retreat(share, &mut reached)?;
         let kept = |kind: Kind| self.publishing_grant(share, kind).is_ok();
         let weights = self.weights(share)?;
         let mut open = self.open_compartments(share, &weights, edited)?;
@@ -111,7 +97,7 @@ impl Replica {
                 self.admit(compartment, grant, &[], Vec::new())?;
             }
         }
-        let successors = self.carry_out(share, &section, &plan, publications)?;
+        let successors = self.carry_out(share, &section, &plan)?;
         for id in opened {
             let slot = section.homes.iter().find(|(_, home)| **home == id).map(|(s, _)| s.clone());
             let replaces: Vec<CompartmentId> = successors
@@ -137,6 +123,26 @@ impl Replica {
         self.cut_ended(share)?;
         self.sections.insert(*share, section);
         Ok(())
+    }
+
+    /// Where every placed record is, and which grants reach it.
+    fn placed_and_reached(
+        &self,
+        share: &ShareId,
+        section: &Section,
+    ) -> Result<(plan::Assigned, plan::Reached), Refusal> {
+        let (mut assigned, mut reached) = (plan::Assigned::new(), plan::Reached::new());
+        let (mut homes, mut reaches) = (BTreeSet::new(), BTreeSet::new());
+        for_each(&self.store, &keys::publications(share), |key, bytes| {
+            let Publication { kind, homes: at, .. } = codec::own(bytes)?;
+            let Some(record) = record_of(key) else { return Ok(()) };
+            let Some(row) = self.book_row(kind, &record)? else { return Ok(()) };
+            let reach = self.reach(section, share, kind, &row.fields)?;
+            assigned.insert(record, plan::shared(&mut homes, at.into_keys().collect()));
+            reached.insert(record, plan::shared(&mut reaches, (kind, reach)));
+            Ok::<_, Refusal>(())
+        })?;
+        Ok((assigned, reached))
     }
 
     /// Says how far the changes of an editor count whose grant has ended: as far as they are here.
@@ -188,28 +194,24 @@ impl Replica {
 
     /// Where the right to publish has ended nothing new is written, but what somebody must not see
     /// any more is still taken out. The plan is made for the other kinds.
-    fn retreat(
-        &mut self,
-        share: &ShareId,
-        publications: &mut BTreeMap<RecordId, Publication>,
-        reached: &mut BTreeMap<RecordId, (Kind, BTreeSet<GrantId>)>,
-    ) -> Result<(), Refusal> {
+    fn retreat(&mut self, share: &ShareId, reached: &mut plan::Reached) -> Result<(), Refusal> {
         let mut erased: BTreeMap<CompartmentId, Vec<RecordTurn>> = BTreeMap::new();
-        for (record, publication) in publications.iter_mut() {
-            if self.publishing_grant(share, publication.kind).is_ok() {
-                continue;
-            }
-            let Some((_, reach)) = reached.remove(record) else { continue };
+        let ended = |kind: &Kind| self.publishing_grant(share, *kind).is_err();
+        let ended: BTreeSet<Kind> = Kind::ALL.into_iter().filter(ended).collect();
+        let leaving: plan::Reached =
+            reached.extract_if(.., |_, audience| ended.contains(&audience.0)).collect();
+        for (record, audience) in &leaving {
+            let Some(mut publication) = self.publication(share, record)? else { continue };
             let homes = publication.homes.clone();
             for (home, turn) in
-                homes.iter().filter(|(h, _)| !self.rules_admitted(h).is_subset(&reach))
+                homes.iter().filter(|(h, _)| !self.rules_admitted(h).is_subset(&audience.1))
             {
                 publication.homes.remove(home);
                 let at = RecordTurn { record: publication.record, turn: *turn };
                 erased.entry(*home).or_default().push(at);
             }
             if publication.homes != homes {
-                let bytes = codec::to_bytes(publication);
+                let bytes = codec::to_bytes(&publication);
                 self.put(&keys::publication(share, record), bytes)?;
             }
         }
@@ -227,15 +229,14 @@ impl Replica {
         share: &ShareId,
         section: &Section,
         plan: &plan::Plan,
-        mut publications: BTreeMap<RecordId, Publication>,
     ) -> Result<BTreeMap<CompartmentId, BTreeSet<CompartmentId>>, Refusal> {
         let mut follows: BTreeMap<CompartmentId, BTreeSet<CompartmentId>> = BTreeMap::new();
         let moves: Vec<(&RecordId, &plan::Move)> = plan.moves.iter().collect();
         for moves in moves.chunks(MOVES_AT_ONCE) {
             let mut part = Moving::default();
             for (record, way) in moves {
-                let Some(publication) = publications.get_mut(record) else { continue };
-                self.move_one(share, section, plan, (record, way), publication, &mut part)?;
+                let Some(mut publication) = self.publication(share, record)? else { continue };
+                self.move_one(share, section, plan, (record, way), &mut publication, &mut part)?;
                 for home in publication.homes.keys() {
                     follows.entry(*home).or_default().extend(way.leave.iter().copied());
                 }
