@@ -214,7 +214,6 @@ impl Replica {
             self.apply_leaf(&opening, &bundle.header, at, leaf)?;
         }
         self.dirty.logs.insert((compartment, log));
-        self.dirty.kinds.insert(opening.kind);
         Ok(())
     }
 
@@ -231,6 +230,7 @@ impl Replica {
         if turn <= erased && !broken(Law::LateErased) {
             return Ok(());
         }
+        self.note_changed(&key)?;
         let bytes = key.bytes();
         let known: Option<FacetRow> = self.read(&bytes)?;
         let by_publisher = header.author == opening.section;
@@ -441,7 +441,6 @@ impl Replica {
     ) -> Result<(), Refusal> {
         let Some((opening, _)) = self.dossiers.get(compartment) else { return Ok(()) };
         let opening = opening.clone();
-        self.dirty.kinds.insert(opening.kind);
         let share = opening.share.unwrap_or(keys::NO_SHARE);
         if broken(Law::Redaction) {
             return Ok(());
@@ -470,6 +469,7 @@ impl Replica {
                 }
                 self.remove(&bytes)?;
                 self.leave_remains()?;
+                self.note_changed(&key)?;
             }
         }
         for ((log, seq), indices) in redactions {
@@ -489,7 +489,7 @@ impl Replica {
     pub(crate) fn recount(&mut self, compartment: &CompartmentId) -> Result<(), Refusal> {
         let Some((opening, _)) = self.dossiers.get(compartment) else { return Ok(()) };
         let opening = opening.clone();
-        self.dirty.kinds.insert(opening.kind);
+        self.dirty.changes.kinds.insert(opening.kind);
         for key in self.facet_keys(compartment, &opening)? {
             let bytes = key.bytes();
             let Some(known) = self.read::<FacetRow>(&bytes)? else { continue };
@@ -503,7 +503,7 @@ impl Replica {
     pub(crate) fn drop_compartment(&mut self, compartment: &CompartmentId) -> Result<(), Refusal> {
         let Some((opening, _)) = self.dossiers.get(compartment) else { return Ok(()) };
         let opening = opening.clone();
-        self.dirty.kinds.insert(opening.kind);
+        self.dirty.changes.kinds.insert(opening.kind);
         self.leave_remains()?;
         for key in self.facet_keys(compartment, &opening)? {
             self.remove(&key.bytes())?;

@@ -56,6 +56,8 @@ pub(crate) enum Law {
     Cursor,
     /// Partners' edits flow back into the book.
     Absorb,
+    /// Whoever listens is told of every record that reads differently.
+    Told,
 }
 
 #[cfg(test)]

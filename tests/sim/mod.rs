@@ -2,6 +2,7 @@
 
 mod check;
 mod found;
+mod listener;
 mod model;
 mod mutations;
 mod oracle;

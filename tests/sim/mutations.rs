@@ -38,6 +38,7 @@ const LAWS: [Law; 24] = [
     Law::Durable,
     Law::Cursor,
     Law::Absorb,
+    Law::Told,
 ];
 
 /// Laws whose breach needs a rare constellation have a story of their own.
