@@ -260,12 +260,7 @@ pub fn slots(classes: &[Class], reach: &BTreeSet<GrantId>) -> BTreeSet<Slot> {
 }
 
 /// The slots of all records, from the grants that reach each: [`classes`], [`settled`], [`slots`].
-pub fn wanted(
-    open: &[Open],
-    rules: &[Rule],
-    assigned: &Assigned,
-    reached: &Reached,
-) -> Wanted {
+pub fn wanted(open: &[Open], rules: &[Rule], assigned: &Assigned, reached: &Reached) -> Wanted {
     let kinds: BTreeSet<Kind> = reached.values().map(|audience| audience.0).collect();
     let of_kind = |kind| (kind, settled(classes(rules, kind), open, assigned));
     let classes: BTreeMap<Kind, Vec<Class>> = kinds.into_iter().map(of_kind).collect();

@@ -10,10 +10,9 @@ pub const NUMBER: &str = "org_code";
 /// The field that edits change.
 pub const EDITED: &str = "title";
 
-const WORDS: [&str; 15] = [
-    "address", "age_band", "birth_date", "department", "education", "family_name", "given_name",
-    "industry", "language", "name", "org_legal_name", "org_name", "region", "source", EDITED,
-];
+/// Fields that hold one word.
+const WORDS: &str = "address age_band birth_date department education family_name given_name \
+                     industry language name org_legal_name org_name region source title";
 /// A company, so that no person's consent is asked for.
 const TYPE: (&str, &str) = ("type", "company");
 
@@ -25,10 +24,8 @@ pub fn fields() -> Vec<String> {
 /// The customer with a number.
 pub fn customer(index: usize) -> Fields {
     let mut letters = Letters(index as u64);
-    let mut fields: BTreeMap<String, Value> = WORDS
-        .iter()
-        .map(|name| ((*name).to_owned(), Value::Str(letters.word())))
-        .collect();
+    let mut fields: BTreeMap<String, Value> =
+        WORDS.split(' ').map(|name| (name.to_owned(), Value::Str(letters.word()))).collect();
     let phone = format!("+44{:010}", index);
     let rest = [
         (NUMBER, Value::Str(format!("c{index:08}"))),
@@ -43,10 +40,8 @@ pub fn customer(index: usize) -> Fields {
 
 /// The number of a customer, by its fields.
 pub fn number(fields: &Fields) -> Option<usize> {
-    match fields.get(NUMBER)? {
-        Value::Str(text) => text.strip_prefix('c')?.parse().ok(),
-        _ => None,
-    }
+    let Value::Str(text) = fields.get(NUMBER)? else { return None };
+    text.strip_prefix('c')?.parse().ok()
 }
 
 /// Letters that no compressor makes much of: xorshift64*, started anew for each record.

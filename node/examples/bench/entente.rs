@@ -153,8 +153,7 @@ async fn seed(n: usize, data: &Path, partner: &Path, index: &Path, port: u16) ->
     let mut ids = File::create(index)?;
     for first in (0..n).step_by(CHUNK) {
         let rows = (first..n.min(first + CHUNK)).map(customers::customer).collect();
-        let made =
-            node.ask(move |replica| Ok(replica.create_many(Kind::Customer, rows)?)).await?;
+        let made = node.ask(move |replica| Ok(replica.create_many(Kind::Customer, rows)?)).await?;
         ids.write_all(&made.iter().flat_map(|id| id.0).collect::<Vec<u8>>())?;
     }
     let share = node.ask(|replica| Ok(replica.open_share("Bench", None, None)?)).await?;
@@ -164,15 +163,8 @@ async fn seed(n: usize, data: &Path, partner: &Path, index: &Path, port: u16) ->
         edit: false,
         keep: false,
     };
-    let new = NewGrant {
-        share,
-        section: origin,
-        to,
-        scope,
-        selector: None,
-        depth: 0,
-        expires_at: None,
-    };
+    let new =
+        NewGrant { share, section: origin, to, scope, selector: None, depth: 0, expires_at: None };
     node.ask(move |replica| Ok(replica.grant(new)?)).await?;
     let mut after = None;
     loop {
@@ -270,10 +262,7 @@ async fn check(node: &Running, n: usize) -> Res<()> {
 }
 
 /// Tells of every record that changes, as it reads then.
-async fn follow(
-    node: &Running,
-    changes: &mut broadcast::Receiver<Arc<Changes>>,
-) -> Res<()> {
+async fn follow(node: &Running, changes: &mut broadcast::Receiver<Arc<Changes>>) -> Res<()> {
     loop {
         let these = changes.recv().await?;
         for at in these.records.iter().copied() {

@@ -90,7 +90,9 @@ fn feed(mut stream: TcpStream, mut file: File, end: &End) -> Res<()> {
     let mut at = u64::from_be_bytes(have);
     file.seek(SeekFrom::Start(at))?;
     loop {
-        let until = *end.1.wait_while(end.0.lock().map_err(|_| "poisoned")?, |end| *end <= at)
+        let until = *end
+            .1
+            .wait_while(end.0.lock().map_err(|_| "poisoned")?, |end| *end <= at)
             .map_err(|_| "poisoned")?;
         at += std::io::copy(&mut (&mut file).take(until - at), &mut stream)?;
     }

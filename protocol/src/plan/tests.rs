@@ -287,8 +287,11 @@ fn the_order_of_rules_and_compartments_changes_nothing() {
             seed.shuffle(&mut world.rules);
             assert_eq!(world.plan(), plan);
             let mut open = world.open();
-            let reached =
-                world.records.iter().map(|r| (*r, Arc::new((kind_of(r), world.reach(r))))).collect();
+            let reached = world
+                .records
+                .iter()
+                .map(|r| (*r, Arc::new((kind_of(r), world.reach(r)))))
+                .collect();
             seed.shuffle(&mut open);
             let wanted = wanted(&open, &world.rules, &world.assigned, &reached);
             assert_eq!(super::plan(&open, &world.rules, &world.assigned, &wanted), plan);
