@@ -7,7 +7,7 @@ use crate::book::Address;
 use crate::id::{OrgId, PublicKey, RecordId, ShareId};
 use crate::identity::OrgKeys;
 use crate::refusal::Refusal;
-use crate::replica::{Conn, Effect, Identity, Replica, Settings};
+use crate::replica::{Changes, Conn, Effect, Identity, Replica, Settings};
 use crate::section::Placed;
 use crate::sharing::NewGrant;
 use crate::sign::SigningKey;
@@ -38,6 +38,9 @@ pub struct Org {
     /// Nodes it keeps dialling.
     pub dials: BTreeMap<PublicKey, Vec<String>>,
     pub paired: Vec<OrgId>,
+    /// What listeners were told and have not looked at; none while they were told nothing because
+    /// the node was down.
+    pub changes: Option<Changes>,
     /// How far its clock is ahead of the world's, in ms.
     pub skew_ms: i64,
 }
@@ -120,6 +123,7 @@ impl World {
             replica: None,
             dials: BTreeMap::new(),
             paired: Vec::new(),
+            changes: None,
             skew_ms: 0,
         };
         self.orgs.push(org);
@@ -166,6 +170,7 @@ impl World {
     /// Kills a node: what was not flushed is gone, and so are its connections.
     pub fn kill(&mut self, org: usize) {
         self.orgs[org].replica = None;
+        self.orgs[org].changes = None;
         self.orgs[org].dials.clear();
         let conns: Vec<Conn> = self
             .links
@@ -277,7 +282,13 @@ impl World {
                     self.orgs[org].dials.remove(&node);
                 }
                 Effect::Paired { org: partner } => self.orgs[org].paired.push(partner),
-                Effect::Admitted { .. } | Effect::Changed { .. } => {}
+                Effect::Changed(these) => {
+                    if let Some(changes) = &mut self.orgs[org].changes {
+                        changes.records.extend(these.records);
+                        changes.kinds.extend(these.kinds);
+                    }
+                }
+                Effect::Admitted { .. } => {}
             }
         }
     }

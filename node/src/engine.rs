@@ -9,11 +9,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use entente_protocol::audit;
 use entente_protocol::id::PublicKey;
 use entente_protocol::refusal::{Refusal, RefusalClass};
-use entente_protocol::replica::{Effect, Replica};
+use entente_protocol::replica::{Changes, Effect, Replica};
 use entente_protocol::time::Millis;
 use thiserror::Error;
 use tokio::sync::mpsc::error::TryRecvError;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::network::{ConnId, NetworkCommand, NetworkEvent, NetworkHandle, SendOutcome};
 use crate::store::{Reader, RewriteError, Rewriter, Rewritten};
@@ -28,6 +28,8 @@ const INPUTS_CAPACITY: usize = 256;
 const GROUP_MAX: usize = 64;
 /// A group ends early when it has changed so many keys: memory stays bounded.
 const GROUP_WRITES_MAX: usize = 8 * 1024;
+/// Commits that a listener to changes may fall behind before it is told that it missed some.
+const CHANGES_CAPACITY: usize = 64;
 /// How often the engine wakes without an input.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -62,6 +64,7 @@ enum Input {
 #[derive(Clone)]
 pub struct EngineHandle {
     inputs: mpsc::Sender<Input>,
+    changes: broadcast::Sender<Arc<Changes>>,
     reader: Reader,
     listen: Arc<[String]>,
 }
@@ -113,8 +116,10 @@ pub fn start(
     let rewriting = Rewriting::new(rewriter, rewrite_after);
     let (inputs, queue) = mpsc::channel(INPUTS_CAPACITY);
     let (ended, end) = oneshot::channel();
+    let changes = broadcast::Sender::new(CHANGES_CAPACITY);
+    let tell = changes.clone();
     std::thread::Builder::new().name("engine".into()).spawn(move || {
-        let end = run(replica, &network, queue, rewriting);
+        let end = run(replica, &network, &tell, queue, rewriting);
         if let Err(fault) = &end {
             let cause: &dyn std::error::Error = fault;
             tracing::error!(cause = cause.source(), "the engine ended");
@@ -140,7 +145,7 @@ pub fn start(
         }
     });
     let thread = EngineThread { ended: end, inputs: inputs.clone() };
-    Ok((EngineHandle { inputs, reader, listen: listen.into() }, thread))
+    Ok((EngineHandle { inputs, changes, reader, listen: listen.into() }, thread))
 }
 
 impl EngineThread {
@@ -173,6 +178,12 @@ impl EngineHandle {
         });
         self.inputs.send(Input::Job(job)).await.map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)?
+    }
+
+    /// What each commit from now on changes, told once it is durable. Whoever listens first and
+    /// then reads misses nothing; one that falls too far behind is told so and reads again.
+    pub fn changes(&self) -> broadcast::Receiver<Arc<Changes>> {
+        self.changes.subscribe()
     }
 
     /// Where the node listens.
@@ -209,12 +220,13 @@ impl EngineHandle {
 fn run(
     mut replica: Replica,
     network: &NetworkHandle,
+    changes: &broadcast::Sender<Arc<Changes>>,
     mut queue: mpsc::Receiver<Input>,
     mut rewriting: Rewriting,
 ) -> Result<(), EngineFault> {
     let mut seed = Seeds::new();
     let effects = replica.commit()?;
-    carry_out(network, effects);
+    carry_out(network, changes, effects);
     // While the store is written anew the engine does not wait for inputs.
     let first = |queue: &mut mpsc::Receiver<Input>, waits: bool| match waits {
         true => queue.blocking_recv().ok_or(TryRecvError::Disconnected),
@@ -248,7 +260,7 @@ fn run(
             }
         }
         let effects = replica.commit()?;
-        carry_out(network, effects);
+        carry_out(network, changes, effects);
         for answer in answers {
             answer();
         }
@@ -295,7 +307,11 @@ fn peer_text(key: &[u8; 32]) -> String {
     NetworkHandle::peer_id_text(key)
 }
 
-fn carry_out(network: &NetworkHandle, effects: Vec<Effect>) {
+fn carry_out(
+    network: &NetworkHandle,
+    changes: &broadcast::Sender<Arc<Changes>>,
+    effects: Vec<Effect>,
+) {
     let mut broken = BTreeSet::new();
     for effect in effects {
         match effect {
@@ -325,7 +341,8 @@ fn carry_out(network: &NetworkHandle, effects: Vec<Effect>) {
             }
             Effect::Forget { node } => network.command(NetworkCommand::Forget { peer: node.0 }),
             Effect::Paired { org } => tracing::info!(%org, "paired"),
-            Effect::Changed { .. } => {}
+            // Nobody may be listening.
+            Effect::Changed(these) => drop(changes.send(Arc::new(these))),
         }
     }
 }

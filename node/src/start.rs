@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use entente_protocol::audit;
+use entente_protocol::id::OrgId;
 use entente_protocol::identity::OrgKeys;
 use entente_protocol::refusal::Refusal;
 use entente_protocol::replica::{Identity, Replica, Settings};
@@ -150,7 +151,9 @@ impl Node {
         if !directory.is_initialised() {
             return Err(StartError::NotInitialised(directory.path().display().to_string()));
         }
-        let (engine, thread, network, org) = start_engine(&directory, config).await?;
+        let prepared = Prepared::open(&directory, config).await?;
+        let org = prepared.org().to_string();
+        let (engine, thread, network) = prepared.start()?;
         let listen = engine.listen();
         let token = Token::new(directory.token_or_new()?);
         let listener = access::bind(config.http.value, config.behind_proxy.value).await?;
@@ -191,32 +194,51 @@ impl Node {
     }
 }
 
-/// Opens the store, starts the network and the engine between them.
-pub(crate) async fn start_engine(
-    directory: &Directory,
-    config: &Config,
-) -> Result<(EngineHandle, EngineThread, NetworkHandle, String), StartError> {
-    let identity = identity(directory)?;
-    let org = identity.party.org.to_string();
-    let store = store::open(&directory.store(), Engine::default())?;
-    let files = engine::Files {
-        reader: store.reader(),
-        rewriter: store.rewriter(),
-        rewrite_after: config.rewrite_after.value,
-    };
-    let settings = Settings { consent_required: config.consent_required.value };
-    let secret = identity.node.to_bytes();
-    let mut replica = Replica::open(identity, settings, Box::new(store), now(), random())?;
-    let (events, mut heard) = mpsc::channel(EVENTS_CAPACITY);
-    let wanted = addresses(&config.listen.value)?;
-    let count = wanted.len();
-    let limits = Limits::default();
-    let network = Network::start(NetworkConfig { listen: wanted, secret, limits }, events)?;
-    let listen = listening(&mut heard, count).await;
-    replica.begin(now(), random());
-    replica.set_addresses(reachable(&listen))?;
-    let (engine, thread) = engine::start(replica, network.clone(), heard, files, listen)?;
-    Ok((engine, thread, network, org))
+/// A node without API and pages: its store is open, its listeners are up, and it has not begun to
+/// dial or to answer.
+pub struct Prepared {
+    replica: Replica,
+    files: engine::Files,
+    network: NetworkHandle,
+    heard: mpsc::Receiver<NetworkEvent>,
+    listen: Vec<String>,
+}
+
+impl Prepared {
+    /// Opens the store of a data directory and starts listening.
+    pub async fn open(directory: &Directory, config: &Config) -> Result<Self, StartError> {
+        let identity = identity(directory)?;
+        let store = store::open(&directory.store(), Engine::default())?;
+        let files = engine::Files {
+            reader: store.reader(),
+            rewriter: store.rewriter(),
+            rewrite_after: config.rewrite_after.value,
+        };
+        let settings = Settings { consent_required: config.consent_required.value };
+        let secret = identity.node.to_bytes();
+        let mut replica = Replica::open(identity, settings, Box::new(store), now(), random())?;
+        let (events, mut heard) = mpsc::channel(EVENTS_CAPACITY);
+        let wanted = addresses(&config.listen.value)?;
+        let count = wanted.len();
+        let limits = Limits::default();
+        let network = Network::start(NetworkConfig { listen: wanted, secret, limits }, events)?;
+        let listen = listening(&mut heard, count).await;
+        replica.begin(now(), random());
+        replica.set_addresses(reachable(&listen))?;
+        Ok(Self { replica, files, network, heard, listen })
+    }
+
+    /// Whose node it is.
+    pub fn org(&self) -> OrgId {
+        self.replica.me().org
+    }
+
+    /// Starts the engine: from now on the node dials and answers.
+    pub fn start(self) -> io::Result<(EngineHandle, EngineThread, NetworkHandle)> {
+        let Self { replica, files, network, heard, listen } = self;
+        let (engine, thread) = engine::start(replica, network.clone(), heard, files, listen)?;
+        Ok((engine, thread, network))
+    }
 }
 
 fn serve(

@@ -284,7 +284,7 @@ impl Replica {
                 self.put(&keys::bundle(&at.log, at.seq), codec::to_bytes(&bundle))?;
             }
         }
-        self.dirty.kinds.insert(*kind);
+        self.note_changed(&key)?;
         if *kind == Kind::Customer {
             self.follow_customer(record)?;
         }

@@ -1,6 +1,7 @@
 //! Canonical CBOR (RFC 8949 §4.2): arrays of definite length, shortest integers, nothing left over.
 //! Whoever decodes here knows that encoding the result again gives the same bytes.
 
+use minicbor::encode::Write;
 use minicbor::{Decode, Encode};
 use thiserror::Error;
 
@@ -41,10 +42,22 @@ pub fn from_bytes<'b, T: Decode<'b, ()> + Encode<()>>(
         return Err(CodecError::TooLong { len: bytes.len(), limit });
     }
     let value: T = minicbor::decode(bytes)?;
-    if to_bytes(&value) != bytes {
-        return Err(CodecError::NotCanonical);
+    if is_encoding(&value, bytes) { Ok(value) } else { Err(CodecError::NotCanonical) }
+}
+
+/// Whether encoding a value gives exactly these bytes; compared as they would be written.
+fn is_encoding<T: Encode<()>>(value: &T, bytes: &[u8]) -> bool {
+    struct Rest<'b>(&'b [u8]);
+    struct Differs;
+    impl Write for Rest<'_> {
+        type Error = Differs;
+        fn write_all(&mut self, written: &[u8]) -> Result<(), Differs> {
+            self.0 = self.0.strip_prefix(written).ok_or(Differs)?;
+            Ok(())
+        }
     }
-    Ok(value)
+    let mut rest = Rest(bytes);
+    minicbor::encode(value, &mut rest).is_ok() && rest.0.is_empty()
 }
 
 /// Decodes bytes that this program wrote itself.

@@ -238,7 +238,6 @@ impl Replica {
             self.apply_leaf(&opening, &bundle.header, at, leaf)?;
         }
         self.dirty.logs.insert((compartment, log));
-        self.dirty.kinds.insert(opening.kind);
         Ok(())
     }
 
@@ -255,6 +254,7 @@ impl Replica {
         if turn <= erased && !broken(Law::LateErased) {
             return Ok(());
         }
+        self.note_changed(&key)?;
         let bytes = key.bytes();
         let known: Option<FacetRow> = self.read(&bytes)?;
         let by_publisher = header.author == opening.section;
@@ -465,7 +465,6 @@ impl Replica {
     ) -> Result<(), Refusal> {
         let Some((opening, _)) = self.dossiers.get(compartment) else { return Ok(()) };
         let opening = opening.clone();
-        self.dirty.kinds.insert(opening.kind);
         let share = opening.share.unwrap_or(keys::NO_SHARE);
         if broken(Law::Redaction) {
             return Ok(());
@@ -495,6 +494,7 @@ impl Replica {
                 }
                 self.remove(&bytes)?;
                 self.leave_remains()?;
+                self.note_changed(&key)?;
             }
         }
         for ((log, seq), indices) in redactions {
@@ -514,7 +514,7 @@ impl Replica {
     pub(crate) fn recount(&mut self, compartment: &CompartmentId) -> Result<(), Refusal> {
         let Some((opening, _)) = self.dossiers.get(compartment) else { return Ok(()) };
         let opening = opening.clone();
-        self.dirty.kinds.insert(opening.kind);
+        self.dirty.changes.kinds.insert(opening.kind);
         for key in self.facet_keys(compartment, &opening)? {
             let bytes = key.bytes();
             let Some(known) = self.read::<FacetRow>(&bytes)? else { continue };
@@ -528,7 +528,7 @@ impl Replica {
     pub(crate) fn drop_compartment(&mut self, compartment: &CompartmentId) -> Result<(), Refusal> {
         let Some((opening, _)) = self.dossiers.get(compartment) else { return Ok(()) };
         let opening = opening.clone();
-        self.dirty.kinds.insert(opening.kind);
+        self.dirty.changes.kinds.insert(opening.kind);
         self.leave_remains()?;
         for key in self.facet_keys(compartment, &opening)? {
             if let Some(row) = self.read::<FacetRow>(&key.bytes())? {

@@ -70,6 +70,8 @@ pub(crate) enum Law {
     AuditFirst,
     /// What was given of a record stays told when the record is gone.
     Past,
+    /// Whoever listens is told of every record that reads differently.
+    Told,
 }
 
 #[cfg(test)]

@@ -74,8 +74,11 @@ pub struct Open {
     pub superseded: bool,
 }
 
-/// The compartments that each record is in now.
-pub type Assigned = BTreeMap<RecordId, BTreeSet<CompartmentId>>;
+/// The compartments that each record is in now; records that are in the same share one set.
+pub type Assigned = BTreeMap<RecordId, Arc<BTreeSet<CompartmentId>>>;
+
+/// The grants that reach each record; records that are reached alike share one entry.
+pub type Reached = BTreeMap<RecordId, Arc<(Kind, BTreeSet<GrantId>)>>;
 
 /// The slots each record should have; records that are reached alike share one set.
 pub type Wanted = BTreeMap<RecordId, Arc<BTreeSet<Slot>>>;
@@ -180,7 +183,8 @@ pub fn classes(rules: &[Rule], kind: Kind) -> Vec<Class> {
 /// Keeps the borders between occupied compartments inside a class. A revocation can make two
 /// classes one; their compartments stay two, because revoking rolls nothing.
 pub fn settled(classes: Vec<Class>, open: &[Open], assigned: &Assigned) -> Vec<Class> {
-    let occupied: BTreeSet<&CompartmentId> = assigned.values().flatten().collect();
+    let occupied: BTreeSet<&CompartmentId> =
+        assigned.values().flat_map(|homes| homes.iter()).collect();
     let mut out = Vec::new();
     for class in classes {
         let parts: BTreeSet<&BTreeSet<String>> = open
@@ -203,6 +207,16 @@ pub fn settled(classes: Vec<Class>, open: &[Open], assigned: &Assigned) -> Vec<C
     }
     out.sort_by(|a, b| (a.kind, &a.fields).cmp(&(b.kind, &b.fields)));
     out
+}
+
+/// The one of these that equals `value`, or itself from now on: so very many records share few.
+pub fn shared<T: Ord>(known: &mut BTreeSet<Arc<T>>, value: T) -> Arc<T> {
+    if let Some(same) = known.get(&value) {
+        return same.clone();
+    }
+    let value = Arc::new(value);
+    known.insert(value.clone());
+    value
 }
 
 /// The grants that reach a record: selected by their own rule (`selects`; a passed-on grant has no
@@ -246,18 +260,14 @@ pub fn slots(classes: &[Class], reach: &BTreeSet<GrantId>) -> BTreeSet<Slot> {
 }
 
 /// The slots of all records, from the grants that reach each: [`classes`], [`settled`], [`slots`].
-pub fn wanted(
-    open: &[Open],
-    rules: &[Rule],
-    assigned: &Assigned,
-    reached: &BTreeMap<RecordId, (Kind, BTreeSet<GrantId>)>,
-) -> Wanted {
-    let kinds: BTreeSet<Kind> = reached.values().map(|(kind, _)| *kind).collect();
+pub fn wanted(open: &[Open], rules: &[Rule], assigned: &Assigned, reached: &Reached) -> Wanted {
+    let kinds: BTreeSet<Kind> = reached.values().map(|audience| audience.0).collect();
     let of_kind = |kind| (kind, settled(classes(rules, kind), open, assigned));
     let classes: BTreeMap<Kind, Vec<Class>> = kinds.into_iter().map(of_kind).collect();
     let mut alike: BTreeMap<&(Kind, BTreeSet<GrantId>), Arc<BTreeSet<Slot>>> = BTreeMap::new();
     let mut wanted = Wanted::new();
     for (record, audience) in reached {
+        let audience = audience.as_ref();
         let (kind, grants) = audience;
         let shared =
             alike.entry(audience).or_insert_with(|| Arc::new(slots(&classes[kind], grants)));
@@ -289,10 +299,10 @@ pub fn plan(open: &[Open], rules: &[Rule], assigned: &Assigned, wanted: &Wanted)
         }
     }
     let mut in_use: BTreeSet<CompartmentId> = homes.iter().flatten().copied().collect();
-    let nothing = BTreeSet::new();
+    let nothing = Arc::default();
     for record in assigned.keys().chain(wanted.keys()).collect::<BTreeSet<_>>() {
         let now = assigned.get(record).unwrap_or(&nothing);
-        let mut way = Move { leave: now.clone(), enter: BTreeSet::new() };
+        let mut way = Move { leave: BTreeSet::clone(now), enter: BTreeSet::new() };
         for slot in matching.slots_of(record) {
             let serving = || now.iter().filter(|id| served.get(id) == Some(slot));
             let stays = homes[*slot].filter(|home| now.contains(home));

@@ -252,8 +252,9 @@ impl Replica {
         }
         let plan = self.draft(share, &mut section, open, &weights, &mut standing);
         let mut changed: BTreeMap<(bool, OrgId, Kind, BTreeSet<String>), u64> = BTreeMap::new();
-        for (record, (kind, reach)) in &standing.reached {
-            let homes = standing.publications[record].homes.keys();
+        for (record, reached) in &standing.reached {
+            let (kind, reach) = reached.as_ref();
+            let homes = standing.assigned.get(record).into_iter().flat_map(|at| at.iter());
             let before = seen(homes.filter_map(|home| seen_in.get(home)));
             let after = seen_under(&section, reach);
             for (gained, from, to) in [(true, &before, &after), (false, &after, &before)] {
@@ -290,7 +291,7 @@ impl Replica {
             if gained { &mut outlook.gained } else { &mut outlook.lost }.push(sight);
         }
         self.add_empty(&mut outlook, &new);
-        let records = standing.reached.iter().map(|(record, (kind, _))| (record, *kind));
+        let records = standing.reached.iter().map(|(record, reached)| (record, reached.0));
         self.add_held(share, &mut outlook, &section, &new, records)?;
         outlook.warnings = plan.warnings;
         Ok(outlook)

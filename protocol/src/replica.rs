@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minicbor::{Decode, Encode};
 
+use crate::book::Address;
 use crate::codec;
 use crate::dossier::{Access, Dossiers};
 use crate::fork::ForkProof;
 use crate::grant::Grants;
 use crate::id::{CompartmentId, LogId, Nonce, OrgId, PublicKey, RecordId, ShareId, StatementId};
 use crate::identity::Directory;
-use crate::keys;
+use crate::keys::{self, FacetKey};
 use crate::log::LogState;
 use crate::mutation::{Law, broken};
 use crate::partner::Partner;
@@ -66,11 +67,24 @@ pub enum Effect {
         /// With whom.
         org: OrgId,
     },
-    /// Records of this kind may read differently now.
-    Changed {
-        /// The kind.
-        kind: Kind,
-    },
+    /// Tell whoever listens what may read differently now.
+    Changed(Changes),
+}
+
+/// What may read differently since the commit before.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Records, by where this org sees them.
+    pub records: BTreeSet<Address>,
+    /// Kinds of which every record may have changed.
+    pub kinds: BTreeSet<Kind>,
+}
+
+impl Changes {
+    /// Whether everything reads as before.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.kinds.is_empty()
+    }
 }
 
 /// What the shell decides once.
@@ -195,8 +209,8 @@ pub(crate) struct Dirty {
     pub logs: BTreeSet<(CompartmentId, LogId)>,
     /// Own records that changed: what is published of them follows.
     pub records: BTreeSet<(Kind, RecordId)>,
-    /// Kinds of records that may read differently.
-    pub kinds: BTreeSet<Kind>,
+    /// What may read differently.
+    pub changes: Changes,
 }
 
 impl Replica {
@@ -362,8 +376,9 @@ impl Replica {
         if broken(Law::AuditFirst) {
             self.follow_up()?;
         }
-        for kind in std::mem::take(&mut self.dirty.kinds) {
-            self.effects.push(Effect::Changed { kind });
+        let changes = std::mem::take(&mut self.dirty.changes);
+        if !changes.is_empty() {
+            self.effects.push(Effect::Changed(changes));
         }
         Ok(std::mem::take(&mut self.effects))
     }
@@ -479,7 +494,7 @@ impl Replica {
                 if *section == self.me.party.org || contributes {
                     self.dirty.sections.insert(*share);
                 }
-                self.dirty.kinds.extend(Kind::ALL);
+                self.dirty.changes.kinds.extend(Kind::ALL);
             }
             Body::Revoke { grant, .. } => {
                 let me = self.me.party.org;
@@ -489,7 +504,7 @@ impl Replica {
                 {
                     self.dirty.sections.insert(info.share);
                 }
-                self.dirty.kinds.extend(Kind::ALL);
+                self.dirty.changes.kinds.extend(Kind::ALL);
             }
             Body::Erase { compartment, records, only_for: None, .. } => {
                 self.dirty.erased.push((*compartment, records.clone()));
@@ -520,6 +535,17 @@ impl Replica {
         if self.dossiers.get(compartment).is_some_and(|(_, dossier)| dossier.retired()) {
             self.leaving.insert(*compartment);
         }
+    }
+
+    /// Notes that a facet may read differently. Of an own record the book is what shows, not what
+    /// is published of it.
+    pub(crate) fn note_changed(&mut self, key: &FacetKey) -> Result<(), Refusal> {
+        let shown = key.share == keys::NO_SHARE || key.section != self.me.party.org;
+        if shown && !broken(Law::Told) {
+            let at = self.address_of(key)?;
+            self.dirty.changes.records.extend(at);
+        }
+        Ok(())
     }
 
     /// Compartment rules over grants.

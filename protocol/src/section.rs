@@ -56,18 +56,17 @@ pub(crate) struct Section {
     pub room: BTreeMap<CompartmentId, u64>,
 }
 
-/// What is placed in a section, where it is, and the grants that reach it.
+/// Where every record of a section is, and which grants reach it.
 #[derive(Debug, Default)]
 pub(crate) struct Standing {
-    pub publications: BTreeMap<RecordId, Publication>,
     pub assigned: plan::Assigned,
-    pub reached: BTreeMap<RecordId, (Kind, BTreeSet<GrantId>)>,
+    pub reached: plan::Reached,
 }
 
 impl Standing {
     /// Leaves out the records of kinds that may not be published any more.
     pub fn drop_unpublished(&mut self, may_publish: impl Fn(Kind) -> bool) {
-        self.reached.retain(|_, (kind, _)| may_publish(*kind));
+        self.reached.retain(|_, reached| may_publish(reached.0));
     }
 }
 

@@ -254,7 +254,7 @@ impl Replica {
     }
 
     /// A facet's record as this org addresses it: what it published itself is in its book.
-    fn address_of(&self, key: &FacetKey) -> Result<Option<Address>, Refusal> {
+    pub(crate) fn address_of(&self, key: &FacetKey) -> Result<Option<Address>, Refusal> {
         let FacetKey { kind, share, section, record, .. } = *key;
         if share == keys::NO_SHARE {
             return Ok(Some(Address::Own { kind, record }));

@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod found;
+mod listener;
 mod model;
 mod mutations;
 mod oracle;

@@ -47,6 +47,7 @@ const LAWS: &[Law] = &[
     Law::Chain,
     Law::AuditFirst,
     Law::Past,
+    Law::Told,
 ];
 
 /// Laws whose breach needs a rare constellation have a story of their own.

@@ -7,6 +7,7 @@ use crate::vocabulary::Kind;
 use crate::world::{Crash, Dice, World};
 
 use super::check::Memory;
+use super::listener::Listener;
 use super::model::{Model, Secret};
 use super::oracle::Oracle;
 use super::settled::check_settled;
@@ -40,6 +41,8 @@ pub struct Sim {
     pub world: World,
     pub model: Model,
     pub oracle: Oracle,
+    /// Reading everything at every step is dear: only in some worlds.
+    listener: Option<Listener>,
     pub dice: Dice,
     /// How the node that acts next dies.
     pub crash: Option<Crash>,
@@ -70,6 +73,7 @@ impl Sim {
             org.skew_ms = dice.below(3_600_000) as i64 - 1_800_000;
         }
         let (oracle, crash, log) = (Oracle::default(), None, Vec::new());
+        let listener = (seed % 8 == 0).then(Listener::default);
         let kinds = match dice.below(6) {
             0 => vec![Kind::Event],
             1 => vec![Kind::Event, Kind::Customer],
@@ -77,7 +81,7 @@ impl Sim {
             4 => vec![Kind::Customer, Kind::Customer, Kind::Participation],
             _ => vec![Kind::Customer, Kind::Interaction, Kind::Followup],
         };
-        let mut sim = Self { world, model, oracle, dice, crash, log, kinds };
+        let mut sim = Self { world, model, oracle, listener, dice, crash, log, kinds };
         for newcomer in 1..orgs {
             let inviter = sim.dice.below(newcomer);
             sim.model.paired.insert((inviter, newcomer));
@@ -96,6 +100,13 @@ impl Sim {
 
     pub fn look(&mut self) -> Result<(), String> {
         self.oracle.look(&mut self.world, &mut self.model)
+    }
+
+    fn listen(&mut self) -> Result<(), String> {
+        match &mut self.listener {
+            Some(listener) => listener.check(&mut self.world),
+            None => Ok(()),
+        }
     }
 
     /// Opens a node that was killed; it must remember what it knew.
@@ -169,8 +180,10 @@ impl Sim {
     fn run(&mut self, steps: &[Step]) -> Result<(), String> {
         for step in steps {
             self.take(*step)?;
+            self.listen()?;
         }
         self.settle()?;
+        self.listen()?;
         check_settled(self).map_err(|what| format!("settled: {what}"))?;
         for org in 0..self.world.orgs.len() {
             let memory = Memory::of(self.world.replica(org));

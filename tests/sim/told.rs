@@ -7,6 +7,7 @@ use crate::refusal::Refusal;
 use crate::roster::Invitation;
 use crate::scene::{A, B, C, D, Scene, put};
 use crate::select::Selector;
+use crate::policy::Proposal;
 use crate::sharing::{GrantState, NewGrant};
 use crate::value::Value;
 use crate::view::{From, ListQuery};
@@ -108,15 +109,14 @@ fn a_share_is_told_with_its_sections_grants_and_what_would_leave() {
         depth: 0,
         expires_at: None,
     };
-    let leaving = replica.preview_grant(&new(c, &["title"], None)).unwrap().expect("records");
-    assert_eq!((leaving.records, leaving.org), (2, c));
-    let none = replica.preview_grant(&new(c, &["title"], Some("title=NONE"))).unwrap();
-    assert_eq!(none.expect("records").records, 0);
-    assert_eq!(refused(replica.preview_grant(&new(d, &["title"], None))).0, "not_found");
-    assert_eq!(
-        refused(replica.preview_grant(&new(c, &["title"], Some("title")))).0,
-        "bad_selector"
-    );
+    let outlook = |new| {
+        replica.outlook(&share, &Proposal { add: vec![new], ..Proposal::default() })
+    };
+    let gained = outlook(new(c, &["title"], None)).unwrap().gained;
+    assert_eq!((gained[0].records, gained[0].org), (2, c));
+    assert_eq!(outlook(new(c, &["title"], Some("title=NONE"))).unwrap().gained[0].records, 0);
+    assert_eq!(refused(outlook(new(d, &["title"], None))).0, "not_partner");
+    assert_eq!(refused(outlook(new(c, &["title"], Some("title")))).0, "bad_selector");
     let third = scene.world.create(A, Kind::Event, &[("title", "THIRD")]);
     let (leaving, held) =
         scene.world.replica(A).preview_place(&share, Kind::Event, &[third]).unwrap();

@@ -39,7 +39,8 @@ pub(crate) async fn app() -> Served {
     let listen = vec!["/ip4/127.0.0.1/tcp/0".into()];
     let flags = crate::config::Flags { listen, ..Default::default() };
     let config = crate::config::Config::read(&path, &flags, &|_| None).unwrap();
-    let (engine, ..) = crate::start::start_engine(&directory, &config).await.unwrap();
+    let prepared = crate::start::Prepared::open(&directory, &config).await.unwrap();
+    let (engine, ..) = prepared.start().unwrap();
     let settings = HttpSettings {
         presets: "presets".into(),
         token: Token::new(TOKEN.into()),

@@ -14,8 +14,9 @@ pub const MAX_VALUE_BYTES: usize = 16 << 20;
 /// which the engine never syncs.
 pub(super) const CHUNK_BYTES: usize = 60 << 10;
 
-/// Values from here on are compressed when that helps.
-const COMPRESS_FROM_BYTES: usize = 512;
+/// Values from here on are compressed when that helps: bundles, long texts. For the many small ones
+/// it cost a tenth of the CPU time of a first fetch, and saved a seventh of the disk.
+const COMPRESS_FROM_BYTES: usize = 4096;
 const ZSTD_LEVEL: i32 = 1;
 
 const RAW: u8 = 0;
@@ -180,15 +181,15 @@ mod tests {
     fn what_is_encoded_decodes_to_itself_and_is_compressed_only_when_that_helps() {
         let mut encoder = Encoder::new().unwrap();
         let mut seed = 1u64;
-        let mut noise = vec![0; 4000];
+        let mut noise = vec![0; 5000];
         for byte in &mut noise {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             *byte = (seed >> 56) as u8;
         }
         for (value, tag) in [
             (vec![], RAW),
-            (vec![7; 511], RAW),
-            (vec![7; 512], ZSTD),
+            (vec![7; COMPRESS_FROM_BYTES - 1], RAW),
+            (vec![7; COMPRESS_FROM_BYTES], ZSTD),
             (noise, RAW),
             (vec![7; MAX_VALUE_BYTES], ZSTD),
         ] {

@@ -43,7 +43,7 @@ impl<'a> Matching<'a> {
             .collect();
         let mut counts: BTreeMap<CompartmentId, (usize, BTreeMap<usize, usize>)> = BTreeMap::new();
         for (record, compartments) in assigned {
-            for id in compartments {
+            for id in compartments.iter() {
                 let (total, per_slot) = counts.entry(*id).or_default();
                 *total += 1;
                 for slot in by_record.get(record).into_iter().flat_map(|slots| slots.iter()) {

@@ -40,21 +40,20 @@ impl Replica {
         self.plan_anew(share, None)
     }
 
-    /// What is placed in the section, and the grants that reach it.
+    /// Where every record of the section is, and which grants reach it.
     pub(crate) fn standing(&self, share: &ShareId, section: &Section) -> Result<Standing, Refusal> {
         let mut standing = Standing::default();
+        let (mut homes, mut reaches) = (BTreeSet::new(), BTreeSet::new());
         for_each(&self.store, &keys::publications(share), |key, bytes| {
-            let publication: Publication = codec::own(bytes)?;
-            standing.publications.extend(record_of(key).map(|record| (record, publication)));
+            let Publication { kind, homes: at, .. } = codec::own(bytes)?;
+            let Some(record) = record_of(key) else { return Ok(()) };
+            let Some(row) = self.book_row(kind, &record)? else { return Ok(()) };
+            let reach = self.reach(section, share, kind, &row.fields)?;
+            let at = plan::shared(&mut homes, at.into_keys().collect());
+            standing.assigned.insert(record, at);
+            standing.reached.insert(record, plan::shared(&mut reaches, (kind, reach)));
             Ok::<_, Refusal>(())
         })?;
-        for (record, publication) in &standing.publications {
-            let kind = publication.kind;
-            let Some(row) = self.book_row(kind, record)? else { continue };
-            let reach = self.reach(section, share, kind, &row.fields)?;
-            standing.assigned.insert(*record, publication.homes.keys().copied().collect());
-            standing.reached.insert(*record, (kind, reach));
-        }
         Ok(standing)
     }
 
@@ -81,7 +80,7 @@ impl Replica {
             .map(|open| (open.compartment, weights.get(&open.compartment).map_or(0, Weight::room)))
             .collect();
         section.rules.retain(|rule| kept(rule.kind));
-        let Standing { assigned, reached, .. } = standing;
+        let Standing { assigned, reached } = standing;
         assigned.retain(|record, _| reached.contains_key(record));
         let wanted = plan::wanted(&open, &section.rules, assigned, reached);
         let mut plan = plan::plan(&open, &section.rules, assigned, &wanted);
@@ -101,11 +100,10 @@ impl Replica {
     ) -> Result<(), Refusal> {
         let mut section = self.rules(share)?;
         let mut standing = self.standing(share, &section)?;
-        self.retreat(share, &mut standing.publications, &mut standing.reached)?;
+        self.retreat(share, &mut standing.reached)?;
         let weights = self.weights(share)?;
         let open = self.open_compartments(share, &weights, edited)?;
         let plan = self.draft(share, &mut section, open, &weights, &mut standing);
-        let publications = standing.publications;
         let mut opened = BTreeSet::new();
         for (slot, home) in &plan.homes {
             let home = match home {
@@ -123,7 +121,7 @@ impl Replica {
                 self.admit(compartment, grant, &[], Vec::new())?;
             }
         }
-        let successors = self.carry_out(share, &section, &plan, publications)?;
+        let successors = self.carry_out(share, &section, &plan)?;
         for id in opened {
             let slot = section.homes.iter().find(|(_, home)| **home == id).map(|(s, _)| s.clone());
             let replaces: Vec<CompartmentId> = successors
@@ -200,28 +198,24 @@ impl Replica {
 
     /// Where the right to publish has ended nothing new is written, but what somebody must not see
     /// any more is still taken out. The plan is made for the other kinds.
-    fn retreat(
-        &mut self,
-        share: &ShareId,
-        publications: &mut BTreeMap<RecordId, Publication>,
-        reached: &mut BTreeMap<RecordId, (Kind, BTreeSet<GrantId>)>,
-    ) -> Result<(), Refusal> {
+    fn retreat(&mut self, share: &ShareId, reached: &mut plan::Reached) -> Result<(), Refusal> {
         let mut erased: BTreeMap<CompartmentId, Vec<RecordTurn>> = BTreeMap::new();
-        for (record, publication) in publications.iter_mut() {
-            if self.publishing_grant(share, publication.kind).is_ok() {
-                continue;
-            }
-            let Some((_, reach)) = reached.remove(record) else { continue };
+        let ended = |kind: &Kind| self.publishing_grant(share, *kind).is_err();
+        let ended: BTreeSet<Kind> = Kind::ALL.into_iter().filter(ended).collect();
+        let leaving: plan::Reached =
+            reached.extract_if(.., |_, audience| ended.contains(&audience.0)).collect();
+        for (record, audience) in &leaving {
+            let Some(mut publication) = self.publication(share, record)? else { continue };
             let homes = publication.homes.clone();
             for (home, turn) in
-                homes.iter().filter(|(h, _)| !self.rules_admitted(h).is_subset(&reach))
+                homes.iter().filter(|(h, _)| !self.rules_admitted(h).is_subset(&audience.1))
             {
                 publication.homes.remove(home);
                 let at = RecordTurn { record: publication.record, turn: *turn };
                 erased.entry(*home).or_default().push(at);
             }
             if publication.homes != homes {
-                let bytes = codec::to_bytes(publication);
+                let bytes = codec::to_bytes(&publication);
                 self.put(&keys::publication(share, record), bytes)?;
             }
         }
@@ -239,15 +233,14 @@ impl Replica {
         share: &ShareId,
         section: &Section,
         plan: &plan::Plan,
-        mut publications: BTreeMap<RecordId, Publication>,
     ) -> Result<BTreeMap<CompartmentId, BTreeSet<CompartmentId>>, Refusal> {
         let mut follows: BTreeMap<CompartmentId, BTreeSet<CompartmentId>> = BTreeMap::new();
         let moves: Vec<(&RecordId, &plan::Move)> = plan.moves.iter().collect();
         for moves in moves.chunks(MOVES_AT_ONCE) {
             let mut part = Moving::default();
             for (record, way) in moves {
-                let Some(publication) = publications.get_mut(record) else { continue };
-                self.move_one(share, section, plan, (record, way), publication, &mut part)?;
+                let Some(mut publication) = self.publication(share, record)? else { continue };
+                self.move_one(share, section, plan, (record, way), &mut publication, &mut part)?;
                 for home in publication.homes.keys() {
                     follows.entry(*home).or_default().extend(way.leave.iter().copied());
                 }
