@@ -3,11 +3,11 @@
 use crate::book::Address;
 use crate::facet::Edit;
 use crate::partner::PartnerState;
+use crate::policy::Proposal;
 use crate::refusal::Refusal;
 use crate::roster::Invitation;
 use crate::scene::{A, B, C, D, Scene, put};
 use crate::select::Selector;
-use crate::policy::Proposal;
 use crate::sharing::{GrantState, NewGrant};
 use crate::value::Value;
 use crate::view::{From, ListQuery};
@@ -109,9 +109,8 @@ fn a_share_is_told_with_its_sections_grants_and_what_would_leave() {
         depth: 0,
         expires_at: None,
     };
-    let outlook = |new| {
-        replica.outlook(&share, &Proposal { add: vec![new], ..Proposal::default() })
-    };
+    let outlook =
+        |new| replica.outlook(&share, &Proposal { add: vec![new], ..Proposal::default() });
     let gained = outlook(new(c, &["title"], None)).unwrap().gained;
     assert_eq!((gained[0].records, gained[0].org), (2, c));
     assert_eq!(outlook(new(c, &["title"], Some("title=NONE"))).unwrap().gained[0].records, 0);

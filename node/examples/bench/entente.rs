@@ -163,8 +163,16 @@ async fn seed(n: usize, data: &Path, partner: &Path, index: &Path, port: u16) ->
         edit: false,
         keep: false,
     };
-    let new =
-        NewGrant { share, section: origin, to, scope, selector: None, depth: 0, expires_at: None };
+    let new = NewGrant {
+        share,
+        section: origin,
+        to,
+        scope,
+        selector: None,
+        with_history: false,
+        depth: 0,
+        expires_at: None,
+    };
     node.ask(move |replica| Ok(replica.grant(new)?)).await?;
     let mut after = None;
     loop {
