@@ -30,6 +30,10 @@ fuzz target seconds="600":
         fuzz/found/{{target}} fuzz/corpus/{{target}} -- \
         -max_total_time={{seconds}} -max_len=4096 -timeout=60 -rss_limit_mb=3000 -print_final_stats=1
 
+# Two nodes beside a plain copy; needs root. A kit of other peers may be named.
+bench *args:
+    tests/bench/run {{args}}
+
 # Cuts the power under the store; needs root.
 powercut cuts="40":
     tests/powercut/run --cuts {{cuts}}

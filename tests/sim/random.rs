@@ -73,7 +73,7 @@ impl Sim {
             org.skew_ms = dice.below(3_600_000) as i64 - 1_800_000;
         }
         let (oracle, crash, log) = (Oracle::default(), None, Vec::new());
-        let listener = (seed % 8 == 0).then(Listener::default);
+        let listener = seed.is_multiple_of(8).then(Listener::default);
         let kinds = match dice.below(6) {
             0 => vec![Kind::Event],
             1 => vec![Kind::Event, Kind::Customer],
