@@ -106,12 +106,14 @@ pub(super) fn from_json(item: Item, json: &Json) -> Result<Json, Problem> {
     }
 }
 
+/// What stands before a colon is the group, also if an empty one was named: a tag has one form.
 fn tag(group: &str, name: &str) -> Option<Json> {
     let (group, name) = (group.trim(), name.trim());
-    match (group.is_empty(), name.is_empty()) {
-        (_, true) => None,
-        (true, false) => Some(Json::String(name.to_owned())),
-        (false, false) => Some(object([("group", group.into()), ("name", name.into())])),
+    match (group.is_empty(), name.is_empty(), name.split_once([':', '：'])) {
+        (_, true, _) => None,
+        (true, false, Some((group, name))) => tag(group, name),
+        (true, false, None) => Some(Json::String(name.to_owned())),
+        (false, false, _) => Some(object([("group", group.into()), ("name", name.into())])),
     }
 }
 
