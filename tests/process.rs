@@ -17,6 +17,8 @@ mod consent;
 
 mod audit;
 
+mod ending;
+
 mod contract;
 
 mod lists;

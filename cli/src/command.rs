@@ -5,9 +5,11 @@ mod consent;
 mod customer;
 mod disclosures;
 mod doctor;
+mod ending;
 mod event;
 mod fields;
 mod grant;
+mod inbox;
 mod init;
 mod open;
 mod participation;
@@ -56,6 +58,11 @@ enum Verb {
     /// How the node stands
     Status,
     Wait(status::WaitArgs),
+    /// What waits for you, each with the command that settles it
+    Inbox {
+        #[command(subcommand)]
+        verb: Option<inbox::InboxVerb>,
+    },
     Fields(fields::FieldsArgs),
     /// Companies this one works with
     #[command(subcommand)]
@@ -139,6 +146,7 @@ fn carry_out(verb: Verb, session: &mut Session<'_>) -> Result<(), CliError> {
         Verb::Run(args) => run::run(session, args),
         Verb::Status => status::status(session),
         Verb::Wait(args) => status::wait(session, &args),
+        Verb::Inbox { verb } => inbox::inbox(session, verb),
         Verb::Fields(args) => fields::fields(session, &args),
         Verb::Partner(verb) => partner::partner(session, verb),
         Verb::Event(verb) => event::event(session, verb),

@@ -5,9 +5,11 @@ pub mod address;
 pub mod audit;
 pub mod customer;
 pub mod grant;
+pub mod inbox;
 pub mod node;
 pub mod partner;
 pub mod problem;
+pub mod receipt;
 pub mod record;
 pub mod share;
 

@@ -3,6 +3,8 @@
 pub mod access;
 mod audit;
 mod customer;
+mod ending;
+mod inbox;
 mod input;
 mod node;
 pub mod openapi;
@@ -82,6 +84,8 @@ pub fn router(app: App) -> Router {
         .route("/partners/{partner}/resume", post(partner::resume))
         .route("/partners/{partner}/ping", post(partner::ping))
         .route("/partners/{partner}/alias", put(partner::alias))
+        .route("/inbox", get(inbox::list))
+        .route("/inbox/dismiss", post(inbox::dismiss))
         .route("/shares", get(share::list).post(share::open))
         .route("/presets", get(policy::presets))
         .route("/shares/with", post(policy::with))
@@ -91,13 +95,14 @@ pub fn router(app: App) -> Router {
         .route("/shares/{share}/config", put(policy::configure))
         .route("/shares/{share}/missing", get(policy::missing_fields))
         .route("/shares/{share}", get(share::show))
-        .route("/shares/{share}/close", post(share::close))
-        .route("/shares/{share}/leave", post(share::leave))
+        .route("/shares/{share}/close", post(ending::close))
+        .route("/shares/{share}/leave", post(ending::leave))
         .route("/shares/{share}/records", post(share::place))
         .route("/shares/{share}/records/remove", post(share::withdraw))
         .route("/shares/{share}/grants", post(share::grant))
         .route("/shares/{share}/grants/preview", post(share::preview_grant))
         .route("/shares/{share}/revoke", post(share::revoke))
+        .route("/shares/{share}/receipts", get(ending::receipts))
         .route("/shares/{share}/matrix", get(seeing::matrix))
         .route("/shares/{share}/preview", get(seeing::preview))
         .route("/shares/{share}/explain", get(seeing::explain))

@@ -4,7 +4,9 @@
 pub mod audit;
 pub mod consent;
 pub mod disclosure;
+pub mod ending;
 pub mod import;
+pub mod inbox;
 pub mod missing;
 pub mod outlook;
 pub mod participation;

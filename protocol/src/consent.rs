@@ -92,6 +92,15 @@ pub fn consent_allows(
     }
 }
 
+/// When the consents of a customer end that have an end.
+pub fn ends(fields: &Fields) -> Vec<Millis> {
+    let end = |entry: &Entry| {
+        let end = entry.json.get("expires").and_then(instant)?;
+        Millis::try_from(end).ok()
+    };
+    entries(fields).iter().filter_map(end).collect()
+}
+
 /// The `consent` field as `org` may see it: the entries for this purpose that concern it, reduced
 /// to purpose, channel, basis, status and times. Never evidence, nor whom or what else they cover.
 pub fn travelling_consent(fields: &Fields, purpose: &str, org: &OrgId) -> Value {

@@ -53,20 +53,14 @@ pub struct Admission {
     pub from: Vec<Mark>,
 }
 
-#[derive(Debug, Clone)]
-struct Cutting {
-    author: OrgId,
-    cause: Cause,
-    logs: BTreeMap<LogId, u64>,
-}
-
 /// What is known of one compartment.
 #[derive(Debug, Clone, Default)]
 pub struct Dossier {
     opening: Option<Opening>,
     admissions: BTreeMap<GrantId, Vec<Admission>>,
     retirements: BTreeMap<StatementId, OrgId>,
-    cuts: BTreeMap<StatementId, Cutting>,
+    /// By author and cause: how far each log that is named counts, whatever statement names it.
+    cuts: BTreeMap<(OrgId, Cause), BTreeMap<LogId, u64>>,
     erasures: BTreeMap<RecordId, Vec<(OrgId, u32)>>,
     /// Every statement of the dossier with its author and number.
     numbers: BTreeMap<StatementId, (OrgId, u64)>,
@@ -76,6 +70,8 @@ pub struct Dossier {
 #[derive(Debug, Clone, Default)]
 pub struct Dossiers {
     all: BTreeMap<CompartmentId, Dossier>,
+    /// By statement: where there is a cut for it.
+    caused: BTreeMap<StatementId, BTreeSet<CompartmentId>>,
 }
 
 impl Dossiers {
@@ -115,8 +111,14 @@ impl Dossiers {
             }
             Body::Cut { compartment, cause, logs, number } if steward => {
                 let dossier = self.all.entry(*compartment).or_default();
-                let logs = logs.iter().map(|mark| (mark.log, mark.height)).collect();
-                dossier.cuts.insert(statement.id(), Cutting { author, cause: *cause, logs });
+                let cut = dossier.cuts.entry((author, *cause)).or_default();
+                for mark in logs {
+                    let height = cut.entry(mark.log).or_insert(mark.height);
+                    *height = mark.height.min(*height);
+                }
+                if let Cause::Revoke(id) | Cause::Retire(id) | Cause::EndNode(id) = cause {
+                    self.caused.entry(*id).or_default().insert(*compartment);
+                }
                 dossier.numbers.insert(statement.id(), (author, *number));
             }
             Body::Erase { compartment, records, only_for, number } if steward => {
@@ -158,6 +160,11 @@ impl Dossiers {
     pub fn get(&self, id: &CompartmentId) -> Option<(&Opening, &Dossier)> {
         let dossier = self.all.get(id)?;
         Some((dossier.opening.as_ref()?, dossier))
+    }
+
+    /// Compartments with a cut that a statement is the cause of.
+    pub fn caused_by(&self, statement: &StatementId) -> impl Iterator<Item = &CompartmentId> {
+        self.caused.get(statement).into_iter().flatten()
     }
 
     /// Every compartment whose opening is known.
@@ -208,25 +215,27 @@ impl Dossier {
         known.range(1..=number).count() as u64 == number
     }
 
-    /// How many bundles of a log count: the lowest of the publisher's cuts that concern it.
-    /// `under` are the causes that the log falls under besides retirement.
-    pub fn counted(&self, log: &LogId, under: &dyn Fn(&Cause) -> bool) -> u64 {
+    /// How many bundles of a log count: the lowest of the cuts that concern it. `under` are the
+    /// causes that the log falls under, by whom a cut for it counts. The publisher's also count for
+    /// every log that they name, and for its retirements.
+    pub fn counted(&self, log: &LogId, under: &dyn Fn(&OrgId, &Cause) -> bool) -> u64 {
         let section = self.section();
-        let cuts = self.cuts.values().filter(|cut| Some(cut.author) == section);
-        cuts.filter_map(|cut| match cut.logs.get(log) {
-            _ if broken(Law::Cut) => None,
-            Some(height) => Some(*height),
-            None if matches!(cut.cause, Cause::Retire(_)) || under(&cut.cause) => Some(0),
-            None => None,
-        })
-        .min()
-        .unwrap_or(u64::MAX)
+        let height = |((author, cause), logs): (&(OrgId, Cause), &BTreeMap<LogId, u64>)| {
+            let named = logs.get(log).copied();
+            let publisher = Some(*author) == section;
+            match named {
+                _ if broken(Law::Cut) => None,
+                Some(height) if publisher => Some(height),
+                None if publisher && matches!(cause, Cause::Retire(_)) => Some(0),
+                Some(_) | None => under(author, cause).then(|| named.unwrap_or(0)),
+            }
+        };
+        self.cuts.iter().filter_map(height).min().unwrap_or(u64::MAX)
     }
 
-    /// Whether the publisher has cut for this cause.
-    pub fn has_cut(&self, cause: &Cause) -> bool {
-        let section = self.section();
-        self.cuts.values().any(|cut| Some(cut.author) == section && cut.cause == *cause)
+    /// Whether an org has cut for this cause.
+    pub fn has_cut(&self, author: &OrgId, cause: &Cause) -> bool {
+        self.cuts.contains_key(&(*author, *cause))
     }
 
     /// Statements that name this compartment.
@@ -279,6 +288,22 @@ impl Access<'_> {
                 .readers_grants(id)
                 .filter(|(reader, _)| reader == org)
                 .any(|(_, grant)| self.grants.in_force(&grant, now).is_ok() || broken(Law::Serving))
+    }
+
+    /// Whether an org could read a compartment until a revocation, and cannot by another grant.
+    pub fn lost(&self, org: &OrgId, id: &CompartmentId, now: Millis) -> bool {
+        let Some((opening, _)) = self.dossiers.get(id) else { return false };
+        if opening.section == *org || opening.share.is_none() {
+            return false;
+        }
+        let mut revoked = false;
+        for (_, grant) in self.readers_grants(id).filter(|(reader, _)| reader == org) {
+            if self.grants.in_force(&grant, now).is_ok() {
+                return false;
+            }
+            revoked |= self.grants.revoked(&grant);
+        }
+        revoked
     }
 
     /// Orgs that may be served a compartment now, the publisher included.

@@ -43,7 +43,10 @@ impl Replica {
                 self.add_dossier(&mut due, id, org);
             }
         }
-        for (id, _, dossier) in self.dossiers.iter().filter(|(_, opening, _)| shared(opening)) {
+        for (id, opening, dossier) in self.dossiers.iter().filter(|(_, o, _)| shared(o)) {
+            if opening.section == *org {
+                self.add_endings(&mut due, dossier, org);
+            }
             for (grant, admission) in dossier.admissions() {
                 let chain = self.grants.chain(grant).unwrap_or_default();
                 if chain.iter().any(|link| link.author == *org || link.to.org == *org) {
@@ -52,13 +55,11 @@ impl Replica {
                 }
             }
         }
+        for receipt in self.receipts_for(org) {
+            due.add(receipt);
+        }
         for statement in self.statements.values() {
             match statement.body() {
-                Body::Receipt { of, .. } => {
-                    if self.statements.get(of).is_some_and(|asked| asked.author() == *org) {
-                        due.add(statement.id());
-                    }
-                }
                 Body::Erase { only_for: Some(grant), .. } => {
                     let chain = self.grants.chain(grant).unwrap_or_default();
                     let below = self.grants.below(grant);
@@ -79,7 +80,8 @@ impl Replica {
                 | Body::Retire { .. }
                 | Body::Grant { .. }
                 | Body::Revoke { .. }
-                | Body::Cut { .. } => {}
+                | Body::Cut { .. }
+                | Body::Receipt { .. } => {}
             }
         }
         due.list
@@ -103,6 +105,7 @@ impl Replica {
             if let Some(opener) = self.grants.opener(&link.share) {
                 self.add_org(due, &opener);
                 due.add(link.share.into());
+                self.grants.closing(&link.share).into_iter().for_each(|closing| due.add(closing));
             }
         }
         for link in chain {
@@ -124,6 +127,7 @@ impl Replica {
                 self.add_org(due, &opener);
             }
             due.add(share.into());
+            self.grants.closing(&share).into_iter().for_each(|closing| due.add(closing));
         }
         due.add((*id).into());
         for (grant, admission) in dossier.admissions().filter(|_| reads) {
@@ -139,7 +143,14 @@ impl Replica {
                 due.add(admission.statement);
             }
         }
-        for statement in dossier.statements() {
+        self.add_endings(due, dossier, org);
+    }
+
+    /// What others than the org itself said to end something in a compartment, with its cause.
+    fn add_endings(&self, due: &mut Due, dossier: &crate::dossier::Dossier, org: &OrgId) {
+        let by_others =
+            |id: &&StatementId| self.statements.get(id).is_some_and(|said| said.author() != *org);
+        for statement in dossier.statements().filter(by_others) {
             match self.statements.get(statement).map(|s| s.body()) {
                 Some(Body::Cut { cause, .. }) => {
                     match cause {
@@ -156,12 +167,29 @@ impl Replica {
         }
     }
 
+    /// Of what becomes due together, keys go first, then cuts: who hears what ended something knows
+    /// by then what counts, also where that takes several statements.
+    fn turn_in_outbox(&self, id: &StatementId) -> u8 {
+        match self.statements.get(id).map(|s| s.body()) {
+            Some(
+                Body::Profile { .. }
+                | Body::Certificate { .. }
+                | Body::Rotation { .. }
+                | Body::EndNode { .. },
+            ) => 0,
+            Some(Body::Cut { .. }) => 1,
+            Some(_) | None => 2,
+        }
+    }
+
     /// Appends to every peer's outbox what has become due to its org.
     pub(crate) fn fill_outboxes(&mut self) -> Result<(), Refusal> {
         let peers: Vec<_> =
             self.peers.iter().filter_map(|(node, peer)| Some((*node, peer.org?))).collect();
         for (node, org) in peers {
-            for id in self.due(&org) {
+            let mut due = self.due(&org);
+            due.sort_by_key(|id| self.turn_in_outbox(id));
+            for id in due {
                 if !self.statements.contains_key(&id)
                     || !self.outboxes.entry(node).or_default().insert(id)
                 {

@@ -5,12 +5,14 @@ use minicbor::{Decode, Encode};
 
 use crate::bundle::{Header, Verified, signed_by_its_node};
 use crate::codec;
-use crate::id::LogId;
+use crate::id::{CompartmentId, LogId};
 use crate::keys;
 use crate::message::Frame;
 use crate::refusal::Refusal;
+use crate::reissue::Wishes;
 use crate::replica::{Conn, Replica};
 use crate::sign::Signature;
+use crate::statement::{Cause, Mark, Nonce32};
 use crate::store::for_each;
 
 /// Two validly signed headers at one `(log, seq)`; the one with the smaller id first.
@@ -91,8 +93,16 @@ impl Replica {
         let (compartment, seq) = (proof.first.compartment, proof.first.seq);
         self.put(&keys::fork(&log), codec::to_bytes(&proof))?;
         self.forks.insert(log, proof.clone());
+        let own = proof.first.node == self.node_key();
+        let wishes =
+            if own { self.late_wishes(&compartment, &|_, _| Ok(u64::MAX))? } else { Wishes::new() };
         self.cut_back(&log, seq)?;
         self.dirty.recount.insert(compartment);
+        self.cut_fork(&compartment, &log, seq)?;
+        if !wishes.is_empty() {
+            self.recount(&compartment)?;
+            self.write_anew(&compartment, wishes)?;
+        }
         self.dirty.logs.insert((compartment, log));
         let conns: Vec<Conn> =
             self.sessions.iter().filter(|(_, s)| s.is_open()).map(|(conn, _)| *conn).collect();
@@ -100,6 +110,24 @@ impl Replica {
             self.tell_fork(conn, &proof);
         }
         Ok(())
+    }
+
+    /// In its own section a publisher says for good where a forked log ends, so that those hear it
+    /// too whom the proof does not reach. What it wrote itself it publishes anew.
+    fn cut_fork(
+        &mut self,
+        compartment: &CompartmentId,
+        log: &LogId,
+        height: u64,
+    ) -> Result<(), Refusal> {
+        let Some((opening, _)) = self.dossiers.get(compartment) else { return Ok(()) };
+        let Some(share) = opening.share.filter(|_| opening.section == self.me.party.org) else {
+            return Ok(());
+        };
+        let held = self.logs.get(log).filter(|state| state.height == height);
+        let head = held.map_or(Nonce32([0; 32]), |state| state.head);
+        self.dirty.sections.insert(share);
+        self.say_cut(compartment, Cause::Fork(head), &[Mark { log: *log, height, head }])
     }
 
     /// Forgets the bundles of a log from `height` on.
@@ -113,8 +141,8 @@ impl Replica {
         }
         state.height = height;
         state.head = match height.checked_sub(1) {
-            Some(last) => crate::statement::Nonce32(self.bundle(log, last)?.header.id().0),
-            None => crate::statement::Nonce32([0; 32]),
+            Some(last) => Nonce32(self.bundle(log, last)?.header.id().0),
+            None => Nonce32([0; 32]),
         };
         self.put(&keys::log(log), codec::to_bytes(&state))?;
         self.logs.insert(*log, state);

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::id::{GrantId, OrgId, ShareId, StatementId};
+use crate::mutation::{Law, broken};
 use crate::statement::{Body, Party, Scope, Statement};
 use crate::time::{Hlc, Millis};
 use crate::vocabulary::Kind;
@@ -49,7 +50,7 @@ pub struct GrantInfo {
 /// All grants and revocations that are known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grants {
-    openers: BTreeMap<ShareId, OrgId>,
+    openings: BTreeMap<ShareId, (OrgId, Option<Millis>)>,
     grants: BTreeMap<GrantId, GrantInfo>,
     children: BTreeMap<GrantId, BTreeSet<GrantId>>,
     by_audience: BTreeMap<OrgId, BTreeSet<GrantId>>,
@@ -65,8 +66,8 @@ impl Grants {
     /// what is not well formed is kept too, and allows nothing.
     pub fn insert(&mut self, statement: &Statement) {
         match statement.body() {
-            Body::OpenShare { .. } => {
-                self.openers.insert(statement.id().into(), statement.author());
+            Body::OpenShare { ends_at, .. } => {
+                self.openings.insert(statement.id().into(), (statement.author(), *ends_at));
             }
             Body::Revoke { grant, .. } => {
                 let said = (statement.id(), statement.author());
@@ -117,7 +118,7 @@ impl Grants {
 
     /// Every share whose opening is known.
     pub fn shares(&self) -> impl Iterator<Item = &ShareId> {
-        self.openers.keys()
+        self.openings.keys()
     }
 
     /// Every known grant, well formed or not.
@@ -127,7 +128,19 @@ impl Grants {
 
     /// Who opened a share.
     pub fn opener(&self, share: &ShareId) -> Option<OrgId> {
-        self.openers.get(share).copied()
+        self.openings.get(share).map(|(opener, _)| *opener)
+    }
+
+    /// When a share ends by its opener's first word.
+    pub fn share_ends_at(&self, share: &ShareId) -> Option<Millis> {
+        self.openings.get(share).and_then(|(_, ends_at)| *ends_at)
+    }
+
+    /// The opener's word that a share is closed: a revocation that names the share itself.
+    pub fn closing(&self, share: &ShareId) -> Option<StatementId> {
+        let (opener, _) = self.openings.get(share)?;
+        let said = self.revokes.get(&GrantId::from(StatementId::from(*share)))?;
+        said.iter().find(|(_, author)| author == opener).map(|(closing, _)| *closing)
     }
 
     /// A known grant, well formed or not.
@@ -186,13 +199,21 @@ impl Grants {
         Ok(if root.author == may && root.section == may { Ok(()) } else { Err(error) })
     }
 
-    /// Well formed, and no link revoked or, at `now`, expired.
+    /// Well formed, and neither the share nor a link of it revoked or, at `now`, expired.
     pub fn in_force(&self, id: &GrantId, now: Millis) -> Result<(), ChainError> {
         let chain = self.chain(id)?;
+        let share = chain.last().map(|last| last.share);
+        if let Some(share) = share.filter(|share| self.closing(share).is_some()) {
+            return Err(ChainError::ShareClosed(share));
+        }
         if let Some((_, link)) = self.revocations(id).first() {
             return Err(ChainError::Revoked(*link));
         }
-        match chain.iter().find(|link| link.expires_at.is_some_and(|end| end <= now)) {
+        let over = |end: Option<Millis>| end.is_some_and(|end| end <= now) && !broken(Law::Expired);
+        if let Some(share) = share.filter(|share| over(self.share_ends_at(share))) {
+            return Err(ChainError::ShareEnded(share));
+        }
+        match chain.iter().find(|link| over(link.expires_at)) {
             Some(link) => Err(ChainError::Expired(link.id)),
             None => Ok(()),
         }
@@ -204,11 +225,16 @@ impl Grants {
     }
 
     /// Every revocation that counts for the grant, with the link that it names, root first: those
-    /// whose author signed that link or one above it, whatever became of that author since.
+    /// whose author signed that link or one above it, whatever became of that author since. One
+    /// that closes the share names the share and stands above the root.
     pub fn revocations(&self, id: &GrantId) -> Vec<(StatementId, GrantId)> {
         let Ok(chain) = self.chain(id) else { return Vec::new() };
         let mut issuers = BTreeSet::new();
-        let mut out = Vec::new();
+        let share = chain.first().map(|root| root.share);
+        let closing = share.and_then(|share| {
+            Some((self.closing(&share)?, GrantId::from(StatementId::from(share))))
+        });
+        let mut out: Vec<(StatementId, GrantId)> = closing.into_iter().collect();
         for link in chain {
             issuers.insert(link.author);
             for (statement, author) in self.revokes.get(&link.id).into_iter().flatten() {
@@ -220,15 +246,51 @@ impl Grants {
         out
     }
 
+    /// Every revocation that counts, with the grant that it names.
+    pub fn all_revocations(&self) -> impl Iterator<Item = (StatementId, GrantId)> {
+        self.revoked_by.keys().filter_map(|revoke| Some((*revoke, self.ended_by(revoke)?)))
+    }
+
     /// The grant that a `Revoke` ends, if that statement is known and counts.
     pub fn ended_by(&self, revoke: &StatementId) -> Option<GrantId> {
         let grant = self.revoked_by.get(revoke)?;
-        self.revocations(grant).contains(&(*revoke, *grant)).then_some(*grant)
+        let share = ShareId::from(StatementId::from(*grant));
+        let counts = self.closing(&share) == Some(*revoke)
+            || self.revocations(grant).contains(&(*revoke, *grant));
+        counts.then_some(*grant)
     }
 
-    /// When the grant ends at the latest: the earliest end in its chain.
+    /// The grants that end when this one is revoked: itself and all below; all of a share that is
+    /// closed, if it names a share.
+    pub fn ended_with(&self, id: &GrantId) -> Vec<&GrantInfo> {
+        let share = ShareId::from(StatementId::from(*id));
+        if self.openings.contains_key(&share) {
+            let all = self.grants.values().filter(|info| info.share == share);
+            return all.filter(|info| self.chain(&info.id).is_ok()).collect();
+        }
+        let itself = self.get(id).filter(|info| self.chain(&info.id).is_ok());
+        itself.into_iter().chain(self.below(id)).collect()
+    }
+
+    /// Whether a grant ends when `ended` is revoked: a link of its chain, or its share.
+    pub fn stands_under(&self, id: &GrantId, ended: &GrantId) -> bool {
+        let share = ShareId::from(StatementId::from(*ended));
+        self.chain(id)
+            .is_ok_and(|chain| chain.iter().any(|link| link.id == *ended || link.share == share))
+    }
+
+    /// The share that a revocable id is of: a grant's, or the share that it names.
+    pub fn share_of(&self, id: &GrantId) -> Option<ShareId> {
+        let share = ShareId::from(StatementId::from(*id));
+        let named = self.openings.contains_key(&share).then_some(share);
+        named.or_else(|| self.get(id).map(|info| info.share))
+    }
+
+    /// When the grant ends at the latest: the earliest end in its chain, or that of its share.
     pub fn expires_at(&self, id: &GrantId) -> Result<Option<Millis>, ChainError> {
-        Ok(effective_expiry(&self.chain(id)?))
+        let chain = self.chain(id)?;
+        let share = chain.last().and_then(|last| self.share_ends_at(&last.share));
+        Ok(effective_expiry(&chain).into_iter().chain(share).min())
     }
 
     /// Whether the chain lets its audience read all these fields (of `kind`, in that section).

@@ -46,6 +46,13 @@ pub struct FacetRow {
 }
 
 impl FacetRow {
+    /// Whether a stored row can have fields with concurrent values: the list of them stands last,
+    /// and an empty list is one known byte.
+    pub(crate) fn may_conflict(bytes: &[u8]) -> bool {
+        const EMPTY: u8 = 0x80;
+        bytes.last() != Some(&EMPTY)
+    }
+
     /// Whether the facet's bytes hold a value that was overwritten since.
     pub fn superseded(&self) -> bool {
         self.leaves.len() > 1
@@ -170,40 +177,49 @@ impl Replica {
     /// How many bundles of the log that `header` belongs to count.
     fn counted(&self, log: &LogId, header: &Header) -> u64 {
         let Some((_, dossier)) = self.dossiers.get(&header.compartment) else { return 0 };
-        let under = |cause: &Cause| self.falls_under(cause, &header.node, header.grant.as_ref());
+        let under = |by: &OrgId, cause: &Cause| {
+            self.falls_under(by, cause, &header.compartment, &header.node, header.grant.as_ref())
+        };
         dossier.counted(log, &under).min(self.unforked(log))
     }
 
-    /// Whether a log written by `node` under `grant` falls under a cause of a cut.
+    /// Whether a log written by `node` under `grant` falls under the cause of somebody's cut: the
+    /// publisher's, or, for a revoked right to contribute, the share's opener's.
     fn falls_under(
         &self,
+        by: &OrgId,
         cause: &Cause,
+        compartment: &CompartmentId,
         node: &crate::id::PublicKey,
         grant: Option<&GrantId>,
     ) -> bool {
-        match cause {
-            Cause::Revoke(id) => {
-                let Some(Body::Revoke { grant: ended, .. }) =
-                    self.statements.get(id).map(|s| s.body())
-                else {
-                    return false;
+        let Some((opening, _)) = self.dossiers.get(compartment) else { return false };
+        let publisher = opening.section == *by;
+        match (cause, grant) {
+            (Cause::Revoke(id), Some(grant)) => {
+                let Some(ended) = self.grants.ended_by(id) else { return false };
+                let opener = opening.share.and_then(|share| self.grants.opener(&share));
+                let is_contribution = |info: &crate::grant::GrantInfo| {
+                    matches!(info.scope, crate::statement::Scope::Contribute { .. })
                 };
-                grant.is_some_and(|g| {
-                    self.grants.chain(g).is_ok_and(|c| c.iter().any(|link| link.id == *ended))
-                })
+                let opened =
+                    opener == Some(*by) && self.grants.get(grant).is_some_and(is_contribution);
+                (publisher || opened) && self.grants.stands_under(grant, &ended)
             }
-            Cause::EndNode(id) => matches!(
-                self.statements.get(id).map(|s| s.body()),
-                Some(Body::EndNode { node: ended }) if ended == node
-            ),
-            Cause::Retire(_) | Cause::Fork(_) => false,
+            (Cause::EndNode(id), _) => {
+                let body = self.statements.get(id).map(|s| s.body());
+                publisher && matches!(body, Some(Body::EndNode { node: ended }) if ended == node)
+            }
+            (Cause::Revoke(_) | Cause::Retire(_) | Cause::Fork(_), _) => false,
         }
     }
 
     /// How many bundles of a held log count.
     pub(crate) fn counted_height(&self, log: &LogId, state: &LogState) -> u64 {
         let Some((_, dossier)) = self.dossiers.get(&state.compartment) else { return 0 };
-        let under = |cause: &Cause| self.falls_under(cause, &state.node, state.grant.as_ref());
+        let under = |by: &OrgId, cause: &Cause| {
+            self.falls_under(by, cause, &state.compartment, &state.node, state.grant.as_ref())
+        };
         dossier.counted(log, &under).min(self.unforked(log)).min(state.height)
     }
 
@@ -519,6 +535,13 @@ impl Replica {
             let bytes = key.bytes();
             let Some(known) = self.read::<FacetRow>(&bytes)? else { continue };
             let row = self.evaluate(&opening, &known.leaves)?;
+            if opening.section == self.me.party.org
+                && row.fields != known.fields
+                && let Some(record) = self.read(&keys::published(&key.share, &key.record))?
+            {
+                // What the book has taken over since flows out again.
+                self.dirty.records.insert((key.kind, record));
+            }
             self.put(&bytes, codec::to_bytes(&row))?;
         }
         Ok(())
@@ -564,7 +587,7 @@ impl Replica {
         self.remove(&keys::own_epoch(compartment))
     }
 
-    fn facet_keys(
+    pub(crate) fn facet_keys(
         &self,
         compartment: &CompartmentId,
         opening: &Opening,

@@ -36,19 +36,25 @@ pub mod refusal;
 pub mod replica;
 pub mod audit;
 pub mod disclosure;
+pub mod deadline;
 pub mod hear;
 pub mod book;
 pub mod section;
 pub mod select;
 pub mod sharing;
 pub mod policy;
+pub mod closing;
 pub mod ingest;
 pub mod remains;
 pub mod reissue;
+pub mod cut;
+pub mod purge;
+pub mod receipt;
 pub mod view;
 pub mod seeing;
 pub mod history;
 pub mod roster;
+pub mod inbox;
 
 pub mod message;
 pub mod gate;
@@ -58,6 +64,7 @@ pub mod due;
 pub mod session;
 pub mod pace;
 pub mod sync;
+pub mod stored;
 
 #[cfg(any(test, fuzzing))]
 #[cfg_attr(fuzzing, allow(dead_code))]

@@ -54,6 +54,18 @@ pub(crate) enum Law {
     Announce,
     /// A commit is durable before anybody hears of it.
     Durable,
+    /// What a revocation takes away is deleted, and taken from nobody any more.
+    Purge,
+    /// What was asked and done is confirmed.
+    Receipt,
+    /// Nothing is served or written under what has ended by its date.
+    Expired,
+    /// What has ended by its date is revoked by its publisher.
+    ExpiryIsSaid,
+    /// The opener cuts what was written under a right to contribute that it revoked.
+    CutContributors,
+    /// What a cut is for may come after it.
+    LateCause,
     /// A cursor moves on only over what was stored.
     Cursor,
     /// Partners' edits flow back into the book.

@@ -88,6 +88,21 @@ pub enum Refusal {
         /// What.
         what: &'static str,
     },
+    /// A grant of what its receiver has anyway.
+    #[error("{org} needs no grant for that: it is its own part of the share, or its own share")]
+    MayAlready {
+        /// Who.
+        org: String,
+    },
+    /// Somebody else's share.
+    #[error("{org} opened this share; only it can close it")]
+    NotOpener {
+        /// Who opened it.
+        org: String,
+    },
+    /// One's own share.
+    #[error("you opened this share and cannot leave it to the others")]
+    IsOpener,
     /// The share is over.
     #[error("this share has ended")]
     ShareEnded,
@@ -164,6 +179,9 @@ impl Refusal {
             Refusal::NotOwn { .. } => "not_own",
             Refusal::MayNotContribute { .. } => "may_not_contribute",
             Refusal::Publishers { .. } => "publishers_choice",
+            Refusal::MayAlready { .. } => "may_already",
+            Refusal::NotOpener { .. } => "not_opener",
+            Refusal::IsOpener => "is_opener",
             Refusal::ShareEnded => "share_ended",
             Refusal::Invite { .. } => "invite",
             Refusal::Selector { .. } => "bad_selector",
@@ -185,12 +203,15 @@ impl Refusal {
             Refusal::Chain(_)
             | Refusal::NotAllowed { .. }
             | Refusal::Internal { .. }
+            | Refusal::NotOpener { .. }
             | Refusal::MayNotContribute { .. } => RefusalClass::Permission,
             Refusal::ForeignStore
             | Refusal::Moving { .. }
             | Refusal::Ambiguous { .. }
             | Refusal::NotOwn { .. }
             | Refusal::Publishers { .. }
+            | Refusal::MayAlready { .. }
+            | Refusal::IsOpener
             | Refusal::ShareEnded
             | Refusal::Invite { .. }
             | Refusal::Oneself(_)
@@ -219,6 +240,13 @@ impl Refusal {
             Refusal::MayNotContribute { .. } => {
                 Some("ask the share's opener, or whoever brought you in, for `--contribute`")
             }
+            Refusal::MayAlready { .. } => {
+                Some("let it see or edit fields of your part: `entente share grant … --kind`")
+            }
+            Refusal::NotOpener { .. } => {
+                Some("`entente share leave` takes out what is yours and ends what you granted")
+            }
+            Refusal::IsOpener => Some("`entente share close` ends it for everybody"),
             Refusal::Moving { .. } => Some("try again when everything has been received"),
             Refusal::Invite { .. } => {
                 Some("ask your partner for a new line: `entente partner invite`")

@@ -44,11 +44,22 @@ pub struct Rejected {
 }
 
 /// What late edits wanted, by record and field.
-type Wishes = BTreeMap<RecordId, BTreeMap<String, Option<Value>>>;
+pub(crate) type Wishes = BTreeMap<RecordId, BTreeMap<String, Option<Value>>>;
 
 impl Replica {
     /// Writes anew what this node wrote into a partner's compartment above its cut.
     pub(crate) fn reissue(&mut self, compartment: &CompartmentId) -> Result<(), Refusal> {
+        let wishes = self.late_wishes(compartment, &|_, _| Ok(u64::MAX))?;
+        self.write_anew(compartment, wishes)
+    }
+
+    /// Writes late edits of a partner's records where the records are now, or keeps them as
+    /// rejected.
+    pub(crate) fn write_anew(
+        &mut self,
+        compartment: &CompartmentId,
+        wishes: Wishes,
+    ) -> Result<(), Refusal> {
         let Some((opening, _)) = self.dossiers.get(compartment) else { return Ok(()) };
         let (Some(share), section, kind) = (opening.share, opening.section, opening.kind) else {
             return Ok(());
@@ -56,7 +67,7 @@ impl Replica {
         if section == self.me.party.org {
             return Ok(());
         }
-        for (record, fields) in self.late_wishes(compartment)? {
+        for (record, fields) in wishes {
             for (field, value) in fields {
                 let edit = match &value {
                     Some(value) => Edit::Put(field.clone(), value.clone()),
@@ -99,8 +110,13 @@ impl Replica {
         Ok(())
     }
 
-    /// The fields that this node's bundles above the cut touched, with the values it saw then.
-    fn late_wishes(&self, compartment: &CompartmentId) -> Result<Wishes, Refusal> {
+    /// The fields that this node's bundles above the cut touched, and those above `taken`, with the
+    /// values it saw then.
+    pub(crate) fn late_wishes(
+        &self,
+        compartment: &CompartmentId,
+        taken: &dyn Fn(&Self, &LogId) -> Result<u64, Refusal>,
+    ) -> Result<Wishes, Refusal> {
         let mut wishes = Wishes::new();
         let Some((opening, _)) = self.dossiers.get(compartment) else { return Ok(wishes) };
         let own: Vec<(LogId, u64, u64)> = self
@@ -110,6 +126,7 @@ impl Replica {
             .map(|(id, log)| (*id, self.counted_height(id, log), log.height))
             .collect();
         for (log, counted, height) in own {
+            let counted = if counted < height { counted } else { taken(self, &log)? };
             for seq in counted..height {
                 for (index, leaf) in self.bundle(&log, seq)?.leaves.iter().enumerate() {
                     let (record, turn) = leaf.place();

@@ -8,6 +8,7 @@ use minicbor::{Decode, Encode};
 
 use crate::book::Address;
 use crate::codec;
+use crate::deadline::Deadlines;
 use crate::dossier::{Access, Dossiers};
 use crate::fork::ForkProof;
 use crate::grant::Grants;
@@ -17,6 +18,7 @@ use crate::keys::{self, FacetKey};
 use crate::log::LogState;
 use crate::mutation::{Law, broken};
 use crate::partner::Partner;
+use crate::receipt::Receipts;
 use crate::refusal::Refusal;
 use crate::session::Session;
 use crate::sign::SigningKey;
@@ -163,6 +165,8 @@ pub struct Replica {
     pub(crate) directory: Directory,
     pub(crate) grants: Grants,
     pub(crate) dossiers: Dossiers,
+    pub(crate) receipts: Receipts,
+    pub(crate) deadlines: Deadlines,
     pub(crate) logs: BTreeMap<LogId, LogState>,
     pub(crate) forks: BTreeMap<LogId, ForkProof>,
     pub(crate) partners: BTreeMap<OrgId, Partner>,
@@ -197,6 +201,8 @@ impl std::fmt::Debug for Replica {
 pub(crate) struct Dirty {
     /// Statements were added: outboxes and dial lists may grow.
     pub statements: bool,
+    /// Something may have been taken from this org, or asked of it.
+    pub endings: bool,
     /// Erasures that became known.
     pub erased: Vec<(CompartmentId, Vec<RecordTurn>)>,
     /// Compartments in which a cut changed what counts.
@@ -237,6 +243,8 @@ impl Replica {
             directory: Directory::default(),
             grants: Grants::default(),
             dossiers: Dossiers::default(),
+            receipts: Receipts::default(),
+            deadlines: Deadlines::default(),
             logs: BTreeMap::new(),
             forks: BTreeMap::new(),
             partners: BTreeMap::new(),
@@ -308,6 +316,8 @@ impl Replica {
         self.take(certificate)?;
         self.load_sections()?;
         self.dirty.statements = true;
+        self.dirty.endings = true;
+        self.drop_met_deadlines();
         Ok(())
     }
 
@@ -386,7 +396,9 @@ impl Replica {
     /// Works off what changed until nothing is left to do.
     fn settle(&mut self) -> Result<(), Refusal> {
         loop {
-            if let Some((compartment, records)) = self.dirty.erased.pop() {
+            if let Some(deadline) = self.deadlines.take_due(self.now) {
+                self.on_deadline(deadline)?;
+            } else if let Some((compartment, records)) = self.dirty.erased.pop() {
                 self.redact(&compartment, &records)?;
             } else if let Some(compartment) = self.dirty.recount.pop_first() {
                 self.recount(&compartment)?;
@@ -396,6 +408,10 @@ impl Replica {
                 self.place_live(kind, &record)?;
             } else if let Some(share) = self.dirty.sections.pop_first() {
                 self.reconcile(&share)?;
+            } else if std::mem::take(&mut self.dirty.endings) {
+                self.purge()?;
+                self.cut_contributors()?;
+                self.answer_orders()?;
             } else if std::mem::take(&mut self.dirty.statements) {
                 self.dial_acquaintances();
                 self.introduce()?;
@@ -485,9 +501,15 @@ impl Replica {
     fn index(&mut self, statement: Statement) {
         self.dirty.statements = true;
         self.dirty.audiences = true;
+        self.dirty.endings = true;
         self.directory.insert(&statement);
         self.grants.insert(&statement);
         self.dossiers.insert(&statement, &self.directory);
+        self.receipts.insert(&statement);
+        self.deadlines.insert(&statement);
+        if !broken(Law::LateCause) {
+            self.dirty.recount.extend(self.dossiers.caused_by(&statement.id()).copied());
+        }
         match statement.body() {
             Body::Grant { share, section, scope, .. } => {
                 let contributes = matches!(scope, Scope::Contribute { .. });
@@ -499,20 +521,26 @@ impl Replica {
             Body::Revoke { grant, .. } => {
                 let me = self.me.party.org;
                 let contributes = |scope: &Scope| matches!(scope, Scope::Contribute { .. });
-                if let Some(info) = self.grants.get(grant)
-                    && (info.section == me || contributes(&info.scope))
-                {
-                    self.dirty.sections.insert(info.share);
-                }
+                let share = self.grants.share_of(grant);
+                let concerns = self
+                    .grants
+                    .get(grant)
+                    .is_none_or(|info| info.section == me || contributes(&info.scope));
+                self.dirty.sections.extend(share.filter(|_| concerns));
                 self.dirty.changes.kinds.extend(Kind::ALL);
             }
             Body::Erase { compartment, records, only_for: None, .. } => {
                 self.dirty.erased.push((*compartment, records.clone()));
             }
-            // Anybody may say these of anything; only the publisher's word costs work.
+            // Anybody may say these of anything; only the publisher's and the opener's costs work.
             Body::Cut { compartment, .. } => {
                 let by = statement.author();
-                if self.dossiers.get(compartment).is_some_and(|(o, _)| o.section == by) {
+                let opener = |share: Option<ShareId>| self.grants.opener(&share?);
+                if self
+                    .dossiers
+                    .get(compartment)
+                    .is_some_and(|(o, _)| o.section == by || opener(o.share) == Some(by))
+                {
                     self.dirty.recount.insert(*compartment);
                 }
             }

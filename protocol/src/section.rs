@@ -18,6 +18,7 @@ use crate::select::Selector;
 use crate::sharing::Leaving;
 use crate::statement::{Body, RecordTurn, Scope};
 use crate::store::Store;
+use crate::time::Millis;
 use crate::value::{Fields, Value};
 use crate::view::{From, ListQuery};
 use crate::vocabulary::Kind;
@@ -61,6 +62,8 @@ pub(crate) struct Section {
 pub(crate) struct Standing {
     pub assigned: plan::Assigned,
     pub reached: plan::Reached,
+    /// When consents end that decide it.
+    pub ends: BTreeSet<(RecordId, Millis)>,
 }
 
 impl Standing {
@@ -153,7 +156,7 @@ impl Replica {
             dossier.is_some_and(|dossier| dossier.admissions().any(|(grant, _)| grant == id))
         };
         if let Some(id) = grant.filter(|id| !admitted(id)) {
-            self.admit(home, &id, &[], Vec::new())?;
+            self.admit(home, &id, &[], &[])?;
         }
         Ok(grant)
     }
@@ -361,14 +364,30 @@ impl Replica {
             Kind::Event => Ok(None),
             Kind::Customer => Ok(Some(fields.clone())),
             Kind::Participation | Kind::Interaction | Kind::Followup => {
-                let Some(Value::Str(text)) = fields.get("customer") else { return Ok(None) };
-                let Some((_, customer)) = Kind::parse_id(text) else { return Ok(None) };
+                let Some(customer) = about(fields) else { return Ok(None) };
                 if self.read::<u8>(&keys::tombstone(&customer))?.is_some() {
                     return Ok(Some(Fields::new()));
                 }
                 Ok(self.book_row(Kind::Customer, &customer)?.map(|row| row.fields))
             }
         }
+    }
+
+    /// When the consents end that a record depends on, with the customer who gave them.
+    pub(crate) fn consent_ends(
+        &self,
+        kind: Kind,
+        record: &RecordId,
+        fields: &Fields,
+    ) -> Result<Vec<(RecordId, Millis)>, Refusal> {
+        let customer = match kind {
+            Kind::Event => None,
+            Kind::Customer => Some(*record),
+            Kind::Participation | Kind::Interaction | Kind::Followup => about(fields),
+        };
+        let person = self.person(kind, fields)?;
+        let Some((customer, person)) = customer.zip(person) else { return Ok(Vec::new()) };
+        Ok(consent::ends(&person).into_iter().map(|end| (customer, end)).collect())
     }
 
     /// Why consent holds an own record back from an org, if it does.
@@ -440,6 +459,12 @@ impl Replica {
         self.dirty.sections.insert(*share);
         Ok(removed)
     }
+}
+
+/// The customer that a record names.
+fn about(fields: &Fields) -> Option<RecordId> {
+    let Value::Str(text) = fields.get("customer")? else { return None };
+    Kind::parse_id(text).map(|(_, customer)| customer)
 }
 
 /// The book id in a publication's key.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::codec;
 use crate::grant::{ChainError, GrantInfo};
-use crate::id::{CompartmentId, GrantId, Nonce, OrgId, RecordId, ShareId};
+use crate::id::{CompartmentId, GrantId, Nonce, OrgId, RecordId, ShareId, StatementId};
 use crate::keys;
 use crate::mutation::{Law, broken};
 use crate::partner::PartnerState;
@@ -154,6 +154,9 @@ impl Replica {
             Some(Body::OpenShare { ends_at: Some(end), .. }) if *end <= self.now => {
                 Err(Refusal::ShareEnded)
             }
+            Some(Body::OpenShare { .. }) if self.grants.closing(share).is_some() => {
+                Err(Refusal::ShareEnded)
+            }
             Some(Body::OpenShare { .. }) => Ok(()),
             Some(_) | None => Err(Refusal::NotFound { what: "share", text: share.to_string() }),
         }
@@ -269,6 +272,13 @@ impl Replica {
         if new.to == self.me.party.org {
             return Err(Refusal::Oneself(new.to));
         }
+        let holder = match &new.scope {
+            Scope::Fields { .. } => Some(new.section),
+            Scope::Contribute { .. } => self.grants.opener(&new.share),
+        };
+        if holder == Some(new.to) {
+            return Err(Refusal::MayAlready { org: self.directory.name(&new.to).to_owned() });
+        }
         let scope = self.completed(&new.scope)?;
         let new = NewGrant { scope, ..new.clone() };
         let parent = self.parent_of(&new)?;
@@ -363,8 +373,14 @@ impl Replica {
     /// How a grant stands, as far as this org knows.
     pub fn grant_state(&self, id: &GrantId) -> GrantState {
         match self.grants.in_force(id, self.now) {
-            Err(ChainError::Expired(_)) => return GrantState::Expired,
-            Err(ChainError::Revoked(_)) => return GrantState::Revoked,
+            Err(ChainError::Expired(_) | ChainError::ShareEnded(_)) => return GrantState::Expired,
+            Err(ChainError::Revoked(_) | ChainError::ShareClosed(_)) => {
+                return if self.ended_by_date(id) {
+                    GrantState::Expired
+                } else {
+                    GrantState::Revoked
+                };
+            }
             Err(_) => return GrantState::Waiting,
             Ok(()) => {}
         }
@@ -392,6 +408,13 @@ impl Replica {
     /// Whether its publisher has let a grant in anywhere.
     pub(crate) fn is_admitted(&self, id: &GrantId) -> bool {
         self.dossiers.iter().any(|(_, _, dossier)| dossier.admissions().any(|(g, _)| g == id))
+    }
+
+    /// Whether a revoked grant had reached its end date before anybody revoked it.
+    pub(crate) fn ended_by_date(&self, id: &GrantId) -> bool {
+        let Ok(Some(end)) = self.grants.expires_at(id) else { return false };
+        let said = |id: &StatementId| self.statements.get(id).map(|s| s.at().millis());
+        self.grants.revocations(id).iter().all(|(of, _)| said(of).is_some_and(|at| at >= end))
     }
 
     /// All shares this org opened or was invited into, by name.
@@ -474,6 +497,10 @@ impl Replica {
         let me = self.me.party.org;
         let mut mine = grants.iter().filter(|(grant, _)| grant.to.org == me);
         let live = |state: &GrantState| matches!(state, GrantState::Active | GrantState::Waiting);
+        let closed = self.grants.closing(id).and_then(|closing| self.statements.get(&closing));
+        if closed.is_some_and(|closing| ends_at.is_none_or(|end| closing.at().millis() < end)) {
+            return Ok(ShareState::Closed);
+        }
         if ends_at.is_some_and(|end| end <= self.now)
             || (opener != me && !mine.any(|(_, state)| live(state)))
         {

@@ -18,6 +18,8 @@ use crate::vocabulary::Kind;
 pub const MAX_STATEMENT_BYTES: usize = 64 * 1024;
 /// Records in one `Erase`.
 pub const MAX_ERASED: usize = 256;
+/// Marks in one `Cut` or `Admit` of ours: with them it stays below the largest statement.
+pub const MAX_MARKS: usize = 800;
 const DOMAIN: &str = "entente/statement/1";
 
 /// Who an org is: enough to check its id, its certificates and its name.
@@ -71,7 +73,7 @@ pub enum Scope {
 }
 
 /// Why the publisher says what counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
 pub enum Cause {
     /// A `Revoke`.
     #[n(0)]
@@ -270,10 +272,10 @@ pub enum Body {
         #[n(7)]
         nonce: Nonce,
     },
-    /// Ends a grant and everything passed on under it.
+    /// Ends a grant and everything passed on under it; or a share, by its opener.
     #[n(9)]
     Revoke {
-        /// The grant.
+        /// The grant, or the share.
         #[n(0)]
         grant: GrantId,
         /// Why, as a small number: 0 unsaid, 1 ended, 2 mistake, 3 breach of terms.

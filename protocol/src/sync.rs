@@ -1,12 +1,11 @@
 //! Moving the data of an open session: statements by cursor, bundles on request. The receiver
 //! asks, the sender keeps a window of unacknowledged bytes, so that a slow peer holds up nobody.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::audit;
 use crate::bundle::Verified;
-use crate::codec;
-use crate::id::{LogId, Nonce, OrgId, PublicKey, ShareId};
+use crate::id::{LogId, Nonce, OrgId, ShareId};
 use crate::ingest::Hold;
 use crate::keys;
 use crate::message::{Blob, Frame, Height, ShareDigest};
@@ -234,6 +233,9 @@ impl Replica {
         logs: &[Height],
     ) -> Result<(), Refusal> {
         let mut have = Vec::new();
+        // Who has not heard of a revocation yet may offer what this org must not have any more.
+        let lost: Vec<LogId> =
+            logs.iter().filter(|at| self.is_lost(&at.compartment)).map(|at| at.log).collect();
         let Some(session) = self.sessions.get_mut(&conn) else { return Ok(()) };
         if self.grants.opener(&share).is_none() {
             return Ok(());
@@ -242,7 +244,7 @@ impl Replica {
             self.refuse(conn, "too_many_logs");
             return Ok(());
         }
-        for at in logs {
+        for at in logs.iter().filter(|at| !lost.contains(&at.log)) {
             let retired = self.dossiers.get(&at.compartment).is_some_and(|(_, d)| d.retired());
             let held = self.logs.get(&at.log).map_or(0, |log| log.height);
             if held >= at.height || retired {
@@ -342,6 +344,8 @@ impl Replica {
             return Ok(());
         }
         session.streams.insert(log, from);
+        let node = session.node;
+        self.note_asked(&node, &log, from)?;
         self.feed(conn)
     }
 
@@ -444,7 +448,11 @@ impl Replica {
             if !session.wanted.contains(&log) {
                 continue;
             }
-            match self.authorise(&verified, org.as_ref()) {
+            let hold = match self.is_lost(&verified.header().compartment) {
+                true => Err(Hold::Refused("grant_ended")),
+                false => self.authorise(&verified, org.as_ref()),
+            };
+            match hold {
                 Ok(authorised) => {
                     self.apply(verified, authorised)?;
                     self.taken(conn, log);
@@ -501,8 +509,7 @@ impl Replica {
     /// Settles every share of which nothing is offered any more.
     pub(crate) fn conclude(&mut self, conn: Conn) -> Result<(), Refusal> {
         let Some(session) = self.sessions.get_mut(&conn) else { return Ok(()) };
-        let open: std::collections::BTreeSet<ShareId> =
-            session.offers.values().map(|offer| offer.share).collect();
+        let open: BTreeSet<ShareId> = session.offers.values().map(|offer| offer.share).collect();
         let done: Vec<ShareId> =
             session.settling.keys().filter(|share| !open.contains(share)).copied().collect();
         if done.is_empty() {
@@ -534,32 +541,6 @@ impl Replica {
         let (node, sent) = (session.node, session.streams.get(&log).copied().unwrap_or(0));
         self.note_stored(&node, &log, height, sent)?;
         self.feed(conn)
-    }
-
-    /// Notes how far a peer has stored a log; `sent` is how far this session has sent it.
-    fn note_stored(
-        &mut self,
-        node: &PublicKey,
-        log: &LogId,
-        height: u64,
-        sent: u64,
-    ) -> Result<(), Refusal> {
-        // Nobody can have more of a log than there is, nor any of one that is not here.
-        let Some(state) = self.logs.get(log) else { return Ok(()) };
-        let height = height.min(state.height);
-        let key = keys::stored_at(node, log);
-        let known: u64 = self.read(&key)?.unwrap_or(0);
-        if height <= known {
-            return Ok(());
-        }
-        let (compartment, author) = (state.compartment, state.author);
-        let me = self.me.party.org;
-        let own = self.dossiers.get(&compartment).is_some_and(|(o, _)| o.section == me);
-        let peer = self.peers.get(node).and_then(|peer| peer.org);
-        if let Some(by) = peer.filter(|by| own && height > sent && *by != me && *by != author) {
-            self.note_reported(by, compartment, *log, height)?;
-        }
-        self.put(&key, codec::to_bytes(&height))
     }
 
     /// With a commit: acknowledges what it makes durable, tells and announces what is new.
@@ -608,7 +589,9 @@ impl Replica {
         let Some(session) = self.sessions.get(&conn) else { return Ok(()) };
         let (true, Some(org)) = (session.announcing, session.org) else { return Ok(()) };
         let node = session.node;
-        for (share, heights) in self.servable(&org) {
+        let servable = self.servable(&org);
+        self.forget_unservable(conn, &servable)?;
+        for (share, heights) in servable {
             let mut logs = Vec::new();
             for at in heights.iter().copied() {
                 let Some(session) = self.sessions.get_mut(&conn) else { return Ok(()) };
@@ -627,21 +610,6 @@ impl Replica {
             }
         }
         Ok(())
-    }
-
-    /// How many statements and logs an org's nodes have not acknowledged.
-    pub(crate) fn owed(&self, org: &OrgId) -> u64 {
-        let mut owed = 0;
-        let servable = self.servable(org);
-        for (node, peer) in self.peers.iter().filter(|(_, peer)| peer.org == Some(*org)) {
-            owed += peer.due.saturating_sub(peer.told);
-            for at in servable.values().flatten() {
-                let stored: u64 =
-                    self.read(&keys::stored_at(node, &at.log)).ok().flatten().unwrap_or(0);
-                owed += u64::from(stored < at.height);
-            }
-        }
-        owed
     }
 
     /// Logs that wait for something before they can be taken, with the reason.

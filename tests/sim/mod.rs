@@ -2,6 +2,7 @@
 
 mod audit;
 mod check;
+mod ending;
 mod found;
 mod listener;
 mod model;

@@ -117,6 +117,11 @@ impl Known {
         }
         known
     }
+
+    /// Whether an org is known to have revoked a grant.
+    pub fn revoked_by(&self, grant: &GrantId, org: &crate::id::OrgId) -> bool {
+        self.revoked.contains(&(*grant, *org))
+    }
 }
 
 impl Model {
@@ -164,22 +169,19 @@ impl Model {
 
     /// Whether a node that has heard `known` must take a grant for one that holds.
     pub fn stands(&self, world: &World, known: &Known, grant: usize) -> bool {
-        self.chain_stands(world, known, grant, true)
-    }
-
-    /// Whether a grant was known and has ended, as far as `known` says.
-    pub fn ended(&self, world: &World, known: &Known, grant: usize) -> bool {
-        self.chain_stands(world, known, grant, false) && !self.stands(world, known, grant)
-    }
-
-    fn chain_stands(&self, world: &World, known: &Known, grant: usize, alive: bool) -> bool {
         let mut issuers = Vec::new();
         self.chain(grant).iter().all(|link| {
             let link = &self.grants[*link];
             issuers.push(world.id(link.from));
             let ended = issuers.iter().any(|org| known.revoked.contains(&(link.id, *org)));
-            known.grants.contains(&link.id) && !(alive && ended)
-        })
+            known.grants.contains(&link.id) && !ended
+        }) && !self.closed(world, known, self.grants[grant].share)
+    }
+
+    /// Whether a share's opener is known to have closed it.
+    pub fn closed(&self, world: &World, known: &Known, share: usize) -> bool {
+        let Share { opener, id, .. } = self.shares[share];
+        known.revoked_by(&GrantId(id.0), &world.id(opener))
     }
 
     /// Whether an org may publish into a share.
@@ -190,7 +192,8 @@ impl Model {
                 && (at.share, at.to) == (share, org)
                 && self.stands(world, known, grant)
         };
-        self.shares[share].opener == org || (0..self.grants.len()).any(right)
+        let opener = self.shares[share].opener == org && !self.closed(world, known, share);
+        opener || (0..self.grants.len()).any(right)
     }
 
     /// Whether a customer's consent covers a share's purpose and an org: the last word counts.

@@ -4,11 +4,9 @@ use std::panic::catch_unwind;
 
 use crate::mutation::{Law, without};
 
-use super::audit;
-use super::found;
 use super::hostile;
 use super::random::{Sim, play, steps};
-use super::rolls;
+use super::{audit, ending, found, rolls};
 
 /// Seeds within which a broken rule must be noticed.
 const SEEDS: u64 = 120;
@@ -39,6 +37,12 @@ const LAWS: &[Law] = &[
     Law::Turn,
     Law::Announce,
     Law::Durable,
+    Law::Purge,
+    Law::Receipt,
+    Law::Expired,
+    Law::ExpiryIsSaid,
+    Law::CutContributors,
+    Law::LateCause,
     Law::Cursor,
     Law::Absorb,
     Law::Pace,
@@ -56,6 +60,16 @@ fn story(law: Law) -> Option<fn()> {
         Law::Cut | Law::CutOnRevoke => {
             found::an_editor_that_keeps_another_grant_goes_on_after_one_was_revoked
         }
+        Law::Expired => {
+            ending::nobody_serves_under_a_grant_that_has_expired_also_where_its_publisher_is_away
+        }
+        Law::ExpiryIsSaid => {
+            ending::a_grant_that_expires_is_served_no_more_and_revoked_by_its_publisher
+        }
+        Law::CutContributors => {
+            ending::what_was_written_after_a_right_to_contribute_ended_counts_nowhere
+        }
+        Law::LateCause => ending::a_cut_that_comes_before_what_it_is_for_counts_when_that_comes,
         Law::LaterNames => found::who_lost_its_grant_does_not_learn_who_came_later,
         Law::Grantee => found::an_org_that_is_known_only_as_an_editor_is_granted_nothing,
         Law::Overgrown => rolls::what_is_mostly_overwritten_is_sent_anew_and_nothing_is_lost,

@@ -10,6 +10,7 @@ use crate::id::{CompartmentId, LogId, OrgId};
 use crate::identity::OrgKeys;
 use crate::ingest::{FacetRow, LeafRef};
 use crate::keys::{self, FacetKey};
+use crate::receipt::ReceiptView;
 use crate::replica::{Identity, Replica, Settings};
 use crate::sign::SigningKey;
 use crate::statement::{Body, Statement};
@@ -37,6 +38,7 @@ pub fn check_settled(sim: &mut Sim) -> Result<(), String> {
     check_views(sim)?;
     check_previews(sim)?;
     check_erased(sim)?;
+    check_receipts(sim)?;
     let rows: Vec<Rows> =
         (0..sim.world.orgs.len()).map(|org| rows(sim.world.replica(org))).collect();
     check_agreement(sim, &rows)?;
@@ -68,18 +70,10 @@ fn check_views(sim: &Sim) -> Result<(), String> {
                     let mine = readers.iter().filter(|g| model.grants[**g].to == org);
                     let granted: BTreeSet<&String> =
                         mine.flat_map(|g| fields_of(&model.grants[*g].what)).collect();
-                    let ended: BTreeSet<&String> = (0..model.grants.len())
-                        .filter(|g| {
-                            let g = &model.grants[*g];
-                            (g.to, g.share, g.section) == (org, *share, owner)
-                        })
-                        .filter(|g| model.ended(world, &known, *g))
-                        .flat_map(|g| fields_of(&model.grants[g].what))
-                        .collect();
                     let view = world.sees(org, &model.shares[*share].id, record.kind, id);
                     let shown = view.map(|view| view.fields).unwrap_or_default();
                     let book = publishes.then_some(&book);
-                    check_view(book, record.kind, &granted, &ended, &shown).map_err(|what| {
+                    check_view(book, record.kind, &granted, &shown).map_err(|what| {
                         format!("I2: #{index} of org {owner} in share {share} at org {org}: {what}")
                     })?;
                 }
@@ -135,7 +129,6 @@ fn check_view(
     book: Option<&Fields>,
     kind: vocabulary::Kind,
     granted: &BTreeSet<&String>,
-    ended: &BTreeSet<&String>,
     shown: &BTreeMap<String, Option<Value>>,
 ) -> Result<(), String> {
     // Without a right to publish, what stands does not follow the book any more.
@@ -148,13 +141,14 @@ fn check_view(
             return Err(format!("{field} is {value:?}, in the book {:?}", book.get(*field)));
         }
     }
-    match shown.keys().find(|field| !granted.contains(field) && !ended.contains(field)) {
+    match shown.keys().find(|field| !granted.contains(field)) {
         Some(field) => Err(format!("{field} is shown")),
         None => Ok(()),
     }
 }
 
-/// Of a record that was taken from an org while its grants stand, no token is left on its disk.
+/// Of a record that was taken from an org, by its publisher or with the grant, no token is left on
+/// its disk.
 fn check_erased(sim: &Sim) -> Result<(), String> {
     let (world, model) = (&sim.world, &sim.model);
     let known: Vec<Known> = (0..world.orgs.len()).map(|o| Known::of(world.replica(o))).collect();
@@ -170,7 +164,6 @@ fn check_erased(sim: &Sim) -> Result<(), String> {
                 continue;
             };
             let owner = model.records[*record].owner;
-            let kind = model.records[*record].kind;
             if owner == org && !model.records[*record].deleted {
                 continue;
             }
@@ -178,17 +171,49 @@ fn check_erased(sim: &Sim) -> Result<(), String> {
                 let readers = model.readers(world, &known[owner], share, *record);
                 readers.iter().any(|g| model.grants[*g].to == org && model.covers(*g, field))
             });
-            let ended = (0..model.grants.len()).any(|g| {
-                let at = &model.grants[g];
-                (at.to, at.section) == (org, owner)
-                    && matches!(&at.what, What::Fields { kind: k, .. } if *k == kind)
-                    && model.covers(g, field)
-                    && model.ended(world, &known[owner], g)
-            });
-            if !reads && !ended {
+            if !reads {
                 return Err(format!(
                     "I6: org {org} still holds {field} of #{record} of org {owner}"
                 ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whoever revoked a grant has the receipt of everybody below it.
+fn check_receipts(sim: &Sim) -> Result<(), String> {
+    let (world, model) = (&sim.world, &sim.model);
+    for (index, grant) in model.grants.iter().enumerate() {
+        let chain = model.chain(index);
+        let root = model.grants[chain[0]].from;
+        let share = &model.shares[grant.share];
+        let known = Known::of(world.replica(root));
+        if share.opener == root && root != grant.to && model.closed(world, &known, grant.share) {
+            let receipts = world.replica(root).receipts(&share.id);
+            let given = |one: &ReceiptView| {
+                one.grant.0 == share.id.0 && one.org == world.id(grant.to) && one.done_at.is_some()
+            };
+            if !receipts.iter().any(given) {
+                return Err(format!("I4: org {root} has no receipt of org {} for all", grant.to));
+            }
+        }
+        for (depth, link) in chain.iter().enumerate() {
+            let link = model.grants[*link].id;
+            let issuers = chain[..=depth].iter().map(|above| model.grants[*above].from);
+            for by in issuers.filter(|by| *by != grant.to) {
+                let replica = world.replica(by);
+                if !Known::of(replica).revoked_by(&link, &world.id(by)) {
+                    continue;
+                }
+                let receipts = replica.receipts(&model.shares[grant.share].id);
+                let given = receipts.iter().any(|one| {
+                    (one.grant, one.author, one.org) == (link, world.id(by), world.id(grant.to))
+                        && one.done_at.is_some()
+                });
+                if !given {
+                    return Err(format!("I4: org {by} has no receipt of org {}", grant.to));
+                }
             }
         }
     }

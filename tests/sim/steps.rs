@@ -28,6 +28,9 @@ pub enum Verb {
     PassOn,
     Contribute,
     Revoke,
+    Close,
+    Leave,
+    Pass,
     EditReceived,
     Disconnect,
     Partition,
@@ -43,7 +46,7 @@ pub struct Step {
     pub dice: u64,
 }
 
-const WEIGHTS: [(Verb, usize); 17] = [
+const WEIGHTS: &[(Verb, usize)] = &[
     (Verb::Create, 14),
     (Verb::Edit, 14),
     (Verb::Place, 14),
@@ -55,6 +58,9 @@ const WEIGHTS: [(Verb, usize); 17] = [
     (Verb::PassOn, 9),
     (Verb::Contribute, 5),
     (Verb::Revoke, 6),
+    (Verb::Close, 1),
+    (Verb::Leave, 1),
+    (Verb::Pass, 4),
     (Verb::EditReceived, 14),
     (Verb::Disconnect, 3),
     (Verb::Partition, 3),
@@ -67,7 +73,7 @@ impl Step {
     pub fn random(dice: &mut Dice) -> Self {
         let mut at = dice.below(WEIGHTS.iter().map(|(_, weight)| weight).sum());
         let mut verb = Verb::Wait;
-        for (each, weight) in WEIGHTS {
+        for (each, weight) in WEIGHTS.iter().copied() {
             if at < weight {
                 verb = each;
                 break;
@@ -81,6 +87,10 @@ impl Step {
         Self { verb, dice: dice.below(1 << 30) as u64 }
     }
 }
+
+/// A grant that ends soon ends within some of these, in ms.
+const MOMENT: u64 = 500;
+const YEAR: u64 = 365 * 24 * 3_600_000;
 
 const PURPOSES: [&str; 3] = ["launch", "summit", "fair"];
 
@@ -182,6 +192,12 @@ impl Sim {
             Verb::PassOn => self.pass_on(org),
             Verb::Contribute => self.contribute(org),
             Verb::Revoke => self.revoke(org),
+            Verb::Close => self.close(org),
+            Verb::Leave => self.leave(org),
+            Verb::Pass => {
+                self.world.now += self.dice.below(2 * MOMENT as usize) as u64;
+                self.tick()
+            }
             Verb::EditReceived => self.edit_received(org),
             Verb::Disconnect => {
                 let other = self.other_org(org);
@@ -358,6 +374,9 @@ impl Sim {
         self.log.push(format!(
             "  org {org} grants {to} {scope:?} of {section} in share {share} where {region:?} depth {depth}"
         ));
+        let soon = self.dice.chance(8);
+        let end = if soon { self.dice.below(4 * MOMENT as usize) as u64 } else { YEAR };
+        let expires_at = (soon || self.dice.chance(5)).then(|| self.world.clock(section) + end);
         let new = NewGrant {
             share: self.model.shares[share].id,
             section: self.world.id(section),
@@ -366,7 +385,7 @@ impl Sim {
             selector,
             with_history: false,
             depth,
-            expires_at: None,
+            expires_at,
         };
         let Some((id, _)) = self.act(org, |r| r.grant(new))? else { return Ok(()) };
         let statement = self.world.replica(org).statements.get(&id.into()).map(|s| s.body());
@@ -388,6 +407,34 @@ impl Sim {
         self.model.grants.push(grant);
         self.log.push(format!("  = grant {}", self.model.grants.len() - 1));
         self.oracle.look_again();
+        Ok(())
+    }
+
+    /// Every node that is up notices that time has passed.
+    pub fn tick(&mut self) -> Result<(), String> {
+        for org in 0..self.world.orgs.len() {
+            if self.world.is_up(org) {
+                self.act(org, |r| r.tick_over())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, org: usize) -> Result<(), String> {
+        let Some(share) = self.some_share(org) else { return Ok(()) };
+        let id = self.model.shares[share].id;
+        self.log.push(format!("  org {org} closes share {share}"));
+        self.act(org, |r| r.close_share(&id)).map(|_| ())
+    }
+
+    fn leave(&mut self, org: usize) -> Result<(), String> {
+        let Some(share) = self.some_share(org) else { return Ok(()) };
+        let id = self.model.shares[share].id;
+        self.log.push(format!("  org {org} leaves share {share}"));
+        if self.act(org, |r| r.leave_share(&id))?.is_some() {
+            let records = &self.model.records;
+            self.model.placed.retain(|(s, r)| *s != share || records[*r].owner != org);
+        }
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use entente_node::policy::Reshare;
 use entente_protocol::vocabulary::Kind;
 use serde_json::json;
 
+use super::ending;
 use super::grant::{self, GrantArgs, RevokeArgs, WithArgs};
 use super::policy::{self, ApproveArgs, ConfigArgs, DiffArgs, PolicyVerb};
 use super::seeing::{self, ExplainArgs, MatrixArgs, PreviewArgs};
@@ -68,6 +69,11 @@ pub enum ShareVerb {
     Grant(GrantArgs),
     With(WithArgs),
     Revoke(RevokeArgs),
+    /// Who was asked to delete what, and who has confirmed it
+    Receipts {
+        /// The share
+        share: String,
+    },
     Approve(ApproveArgs),
     Config(ConfigArgs),
     Matrix(MatrixArgs),
@@ -147,6 +153,7 @@ pub fn share(session: &mut Session<'_>, verb: ShareVerb) -> Result<(), CliError>
         ShareVerb::Grant(args) => grant::grant(session, args),
         ShareVerb::With(args) => grant::with(session, args),
         ShareVerb::Revoke(args) => grant::revoke(session, args),
+        ShareVerb::Receipts { share } => ending::receipts(session, &share),
         ShareVerb::Approve(args) => policy::approve(session, args),
         ShareVerb::Config(args) => policy::config(session, args),
         ShareVerb::Missing { share } => policy::missing(session, &share),

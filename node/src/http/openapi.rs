@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{audit, customer, node, partner, policy, record, seeing, share};
+use super::{audit, customer, ending, inbox, node, partner, policy, record, seeing, share};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -26,10 +26,11 @@ use super::{audit, customer, node, partner, policy, record, seeing, share};
         partner::list, partner::show, partner::invite, partner::accept, partner::confirm,
         partner::pause, partner::resume, partner::remove, partner::alias, partner::ping,
         share::list, share::open, share::show, share::place, share::withdraw, share::grant,
-        share::preview_grant, share::close, share::leave, share::revoke,
+        share::preview_grant, share::revoke,
         seeing::matrix, seeing::preview, seeing::explain,
         policy::with, policy::presets, policy::export, policy::apply, policy::approve,
         policy::configure, policy::missing_fields,
+        ending::receipts, ending::close, ending::leave, inbox::list, inbox::dismiss,
         record::list, record::create, record::show, record::show_any, record::set, record::delete,
         record::history, record::undo, record::all_conflicts, record::conflicts, record::resolve,
         record::adopt, record::roster, record::add_participations,

@@ -9,9 +9,9 @@ use super::App;
 use super::input::Body;
 use super::problem::Failure;
 use super::progress;
+use crate::api::Made;
 use crate::api::grant::{Granted, NewGrant, Revoke, Revoked};
 use crate::api::share::{Leaving, OpenShare, Place, Placed, Share, ShareLine, Withdraw, Withdrawn};
-use crate::api::{Done, Made};
 use crate::service::Problem;
 use crate::service::share::{self, Placing};
 
@@ -107,20 +107,6 @@ pub async fn preview_grant(
     Body(order): Body<NewGrant>,
 ) -> Answer<Leaving> {
     Ok(Json(app.engine.call(move |replica| share::preview_grant(replica, &name, &order)).await?))
-}
-
-/// Closes a share that this org opened.
-#[utoipa::path(post, path = "/api/v1/shares/{share}/close", tag = "shares", params(("share" = String, Path)),
-    responses((status = 200, body = Done)))]
-pub async fn close(Path(_): Path<String>) -> Answer<Done> {
-    Err(Problem::NotBuiltYet("share close").into())
-}
-
-/// Takes all of this org's part out of a share.
-#[utoipa::path(post, path = "/api/v1/shares/{share}/leave", tag = "shares", params(("share" = String, Path)),
-    responses((status = 200, body = Done)))]
-pub async fn leave(Path(_): Path<String>) -> Answer<Done> {
-    Err(Problem::NotBuiltYet("share leave").into())
 }
 
 /// Ends grants.

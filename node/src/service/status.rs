@@ -36,7 +36,7 @@ pub fn status(
             records: replica.count_records()?,
             erased_since: remains.map(|remains| when::show(remains.since)),
         },
-        inbox: replica.rejected()?.len() as u64,
+        inbox: replica.inbox()?.len() as u64,
     })
 }
 

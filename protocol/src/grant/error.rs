@@ -79,6 +79,12 @@ pub enum ChainError {
     /// This link was revoked.
     #[error("the grant {0} was revoked")]
     Revoked(GrantId),
+    /// The share was closed by its opener.
+    #[error("the share {0} was closed")]
+    ShareClosed(ShareId),
+    /// The share's end date has passed.
+    #[error("the share {0} has ended")]
+    ShareEnded(ShareId),
     /// This link has expired.
     #[error("the grant {0} has expired")]
     Expired(GrantId),
@@ -143,6 +149,8 @@ impl ChainError {
             ChainError::TooLong => "too_long",
             ChainError::Broken { rule, .. } => rule.code(),
             ChainError::Revoked(_) => "revoked",
+            ChainError::ShareClosed(_) => "share_closed",
+            ChainError::ShareEnded(_) => "share_ended",
             ChainError::Expired(_) => "expired",
             ChainError::OtherShare => "other_share",
             ChainError::OtherSection => "other_section",

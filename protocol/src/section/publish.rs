@@ -34,6 +34,8 @@ impl Replica {
         'records: for record in records {
             let Some(row) = self.book_row(kind, record)? else { continue };
             let Some(mut publication) = self.publication(share, record)? else { continue };
+            let ends = self.consent_ends(kind, record, &row.fields)?;
+            self.watch_consents(ends);
             let reach = self.reach(&section, share, kind, &row.fields)?;
             let slots = plan::slots(&classes, &reach);
             if slots.is_empty() {
@@ -160,6 +162,10 @@ impl Replica {
             self.refresh(&share, kind, record)?;
         }
         if kind == Kind::Customer && !broken(Law::FollowCustomer) {
+            if let Some(row) = self.book_row(kind, record)? {
+                let ends = self.consent_ends(kind, record, &row.fields)?;
+                self.watch_consents(ends);
+            }
             self.follow_customer(record)?;
         }
         Ok(())

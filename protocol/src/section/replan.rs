@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{MOVES_AT_ONCE, Moving, Publication, Section, Standing, Weight, record_of};
 use crate::codec;
 use crate::facet::Schema;
-use crate::id::{CompartmentId, GrantId, LogId, Nonce, RecordId, ShareId, StatementId};
+use crate::id::{CompartmentId, GrantId, LogId, Nonce, RecordId, ShareId};
 use crate::keys;
-use crate::mutation::{Law, broken};
 use crate::plan::{self, Home, Open, Slot};
 use crate::refusal::Refusal;
 use crate::replica::Replica;
 use crate::select::Selector;
-use crate::statement::{Body, Cause, FieldSpec, MAX_ERASED, Mark, RecordTurn, Scope};
+use crate::statement::{Body, Cause, FieldSpec, MAX_ERASED, MAX_MARKS, Mark, RecordTurn, Scope};
 use crate::store::for_each;
 use crate::vocabulary::{self, Kind};
 
@@ -48,6 +47,7 @@ impl Replica {
             let Publication { kind, homes: at, .. } = codec::own(bytes)?;
             let Some(record) = record_of(key) else { return Ok(()) };
             let Some(row) = self.book_row(kind, &record)? else { return Ok(()) };
+            standing.ends.extend(self.consent_ends(kind, &record, &row.fields)?);
             let reach = self.reach(section, share, kind, &row.fields)?;
             let at = plan::shared(&mut homes, at.into_keys().collect());
             standing.assigned.insert(record, at);
@@ -100,6 +100,7 @@ impl Replica {
     ) -> Result<(), Refusal> {
         let mut section = self.rules(share)?;
         let mut standing = self.standing(share, &section)?;
+        self.watch_consents(std::mem::take(&mut standing.ends));
         self.retreat(share, &mut standing.reached)?;
         let weights = self.weights(share)?;
         let open = self.open_compartments(share, &weights, edited)?;
@@ -118,7 +119,7 @@ impl Replica {
         }
         for (compartment, grants) in &plan.admit {
             for grant in grants {
-                self.admit(compartment, grant, &[], Vec::new())?;
+                self.admit(compartment, grant, &[], &[])?;
             }
         }
         let successors = self.carry_out(share, &section, &plan)?;
@@ -133,66 +134,30 @@ impl Replica {
                 .collect();
             let from = self.marks(&id);
             for grant in slot.iter().flat_map(|slot| slot.grants.keys()) {
-                self.admit(&id, grant, &replaces, from.clone())?;
+                self.admit(&id, grant, &replaces, &from)?;
             }
         }
         for id in &plan.retire {
             let logs = self.marks(id);
             let number = self.next_number(id);
             let retire = self.say(Body::Retire { compartment: *id, number })?;
-            let number = self.next_number(id);
-            let cause = Cause::Retire(retire);
-            self.say(Body::Cut { compartment: *id, cause, logs, number })?;
+            self.say_cut(id, Cause::Retire(retire), &logs)?;
         }
-        self.cut_ended(share)?;
+        self.cut_editors(share)?;
         self.sections.insert(*share, section);
         Ok(())
     }
 
-    /// Says how far the changes of an editor count whose grant has ended: as far as they are here.
-    fn cut_ended(&mut self, share: &ShareId) -> Result<(), Refusal> {
-        let me = self.me.party.org;
-        let mut cuts: BTreeMap<(CompartmentId, StatementId), GrantId> = BTreeMap::new();
-        for (id, opening, dossier) in self.dossiers.iter() {
-            if opening.share != Some(*share) || opening.section != me || dossier.retired() {
-                continue;
-            }
-            for (grant, _) in dossier.admissions() {
-                let edits = |g: &crate::grant::GrantInfo| {
-                    matches!(g.scope, Scope::Fields { edit: true, .. })
-                };
-                if !self.grants.get(grant).is_some_and(edits) {
-                    continue;
-                }
-                for (revocation, ended) in self.grants.revocations(grant) {
-                    if !dossier.has_cut(&Cause::Revoke(revocation)) && !broken(Law::CutOnRevoke) {
-                        cuts.insert((*id, revocation), ended);
-                    }
-                }
-            }
-        }
-        for ((compartment, revocation), ended) in cuts {
-            let mut logs = self.marks(&compartment);
-            logs.retain(|mark| {
-                let grant = self.logs.get(&mark.log).and_then(|log| log.grant);
-                let chain = grant.and_then(|grant| self.grants.chain(&grant).ok());
-                chain.is_some_and(|chain| chain.iter().any(|link| link.id == ended))
-            });
-            let number = self.next_number(&compartment);
-            self.say(Body::Cut { compartment, cause: Cause::Revoke(revocation), logs, number })?;
-        }
-        Ok(())
-    }
-
-    /// Compartments in which this org wrote under a right to contribute that was revoked. Partners
-    /// that knew of it first did not take everything, so the records go into new ones.
+    /// Compartments in which this org wrote under a right to contribute that was revoked, or into a
+    /// log that was forked. Partners did not take everything, so the records go into new ones.
     fn written_under_ended_rights(&self, open: &[Open]) -> BTreeSet<CompartmentId> {
         let me = self.me.party.org;
-        let ended = |log: &&crate::log::LogState| {
-            log.author == me && log.grant.is_some_and(|grant| self.grants.revoked(&grant))
+        let ended = |(id, log): &(&LogId, &crate::log::LogState)| {
+            let revoked = log.grant.is_some_and(|grant| self.grants.revoked(&grant));
+            log.author == me && (revoked || self.forks.contains_key(id))
         };
         let all: BTreeSet<CompartmentId> =
-            self.logs.values().filter(ended).map(|log| log.compartment).collect();
+            self.logs.iter().filter(ended).map(|(_, log)| log.compartment).collect();
         open.iter().map(|open| open.compartment).filter(|id| all.contains(id)).collect()
     }
 
@@ -340,7 +305,7 @@ impl Replica {
         let body = Body::OpenCompartment { share, kind, fields, nonce, genesis };
         let id = CompartmentId::from(self.say(body)?);
         if let Some(grant) = contribution {
-            self.admit(&id, &grant, &[], Vec::new())?;
+            self.admit(&id, &grant, &[], &[])?;
         }
         Ok(id)
     }
@@ -350,24 +315,17 @@ impl Replica {
         compartment: &CompartmentId,
         grant: &GrantId,
         replaces: &[CompartmentId],
-        from: Vec<Mark>,
+        from: &[Mark],
     ) -> Result<(), Refusal> {
-        let number = self.next_number(compartment);
-        let (compartment, grant) = (*compartment, *grant);
-        self.say(Body::Admit { compartment, grant, replaces: replaces.to_vec(), from, number })?;
+        // Several admissions of one grant count together: all of their marks have to be reached.
+        let parts = if from.is_empty() { vec![&[][..]] } else { from.chunks(MAX_MARKS).collect() };
+        for part in parts {
+            let number = self.next_number(compartment);
+            let (compartment, grant) = (*compartment, *grant);
+            let (replaces, from) = (replaces.to_vec(), part.to_vec());
+            self.say(Body::Admit { compartment, grant, replaces, from, number })?;
+        }
         Ok(())
-    }
-
-    /// How far every log of a compartment is held.
-    fn marks(&self, compartment: &CompartmentId) -> Vec<Mark> {
-        let logs: BTreeMap<&LogId, _> =
-            self.logs.iter().filter(|(_, log)| log.compartment == *compartment).collect();
-        let mark = |(log, state): (&LogId, &crate::log::LogState)| Mark {
-            log: *log,
-            height: state.height,
-            head: state.head,
-        };
-        logs.into_iter().map(|(log, state)| mark((log, state))).collect()
     }
 
     pub(super) fn erase(
@@ -388,7 +346,7 @@ impl Replica {
         Ok(())
     }
 
-    fn next_number(&self, compartment: &CompartmentId) -> u64 {
+    pub(crate) fn next_number(&self, compartment: &CompartmentId) -> u64 {
         self.dossiers.get(compartment).map_or(0, |(_, dossier)| dossier.number()) + 1
     }
 }

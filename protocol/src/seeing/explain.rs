@@ -119,6 +119,9 @@ impl Replica {
     fn hindrance(&self, asked: &Question, grant: &GrantInfo) -> Result<Option<Hindrance>, Refusal> {
         match self.grants.in_force(&grant.id, self.now) {
             Ok(()) => {}
+            Err(ChainError::Revoked(link)) if self.ended_by_date(&grant.id) => {
+                return Ok(Some(Hindrance::Expired(link)));
+            }
             Err(ChainError::Revoked(link)) => return Ok(Some(Hindrance::Revoked(link))),
             Err(ChainError::Expired(link)) => return Ok(Some(Hindrance::Expired(link))),
             Err(ChainError::Broken { link, rule }) => {

@@ -306,8 +306,13 @@ fn a_fork_stops_the_log_everywhere_in_either_order_and_the_author_starts_anew() 
         scene.world.settle();
         for org in [A, C] {
             assert_eq!(scene.holds(org, &pen.log()), 1, "the log ends just below the fork");
-            assert_eq!(scene.text(org, &brief, "title"), "TITLE-B");
+            // What Acme took into its book before it knew, it says itself.
+            let taken = if swap { "FORK-2" } else { "FORK-1" };
+            assert_eq!(scene.text(org, &brief, "title"), taken);
         }
+        let (_, dossier) = scene.world.replica(C).dossiers.get(&brief).unwrap();
+        let height = dossier.counted(&pen.log(), &|_, _| false);
+        assert_eq!(height, 1, "Acme has said so for good");
         // An erasure after the fork meets leaves that are no longer held.
         let mut fresh = scene.pen(B, brief, Some(edit));
         let leaf = scene.leaf(&fresh.log(), &brief, put("title", "ANEW"));

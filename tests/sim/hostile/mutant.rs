@@ -121,7 +121,7 @@ fn bundle(scene: &mut Scene, pool: &Pool, dice: &mut Dice) -> Verified {
         pen.at = Hlc(edge(dice));
     }
     let brief = scene.brief;
-    let text = format!("MUTANT-{}", dice.below(1000));
+    let text = format!("MUTANT-{}", dice.below(1 << 40));
     let mut leaf = match scene.facet(A, &brief) {
         Some(_) => scene.leaf(&pen.log(), &brief, put("title", &text)),
         None => {

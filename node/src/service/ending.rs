@@ -1,0 +1,46 @@
+//! How sharing ends: a share is closed or left, and who has confirmed that it deleted what it was
+//! shown.
+
+use entente_protocol::receipt::{Asked, ReceiptView};
+
+use super::{Answer, Replica, shown, when};
+use crate::api::Done;
+use crate::api::receipt::{Receipt, ReceiptKind, ReceiptState};
+
+/// What partners were asked to delete in a share, and who has confirmed it.
+pub fn receipts(replica: &mut Replica, share: &str) -> Answer<Vec<Receipt>> {
+    let share = replica.find_share(share)?;
+    Ok(replica.receipts(&share).iter().map(|of| receipt(replica, of)).collect())
+}
+
+/// Closes a share for everybody.
+pub fn close(replica: &mut Replica, share: &str) -> Answer<Done> {
+    let share = replica.find_share(share)?;
+    replica.close_share(&share)?;
+    Ok(Done {})
+}
+
+/// Takes everything of this org's out of a share.
+pub fn leave(replica: &mut Replica, share: &str) -> Answer<Done> {
+    let share = replica.find_share(share)?;
+    replica.leave_share(&share)?;
+    Ok(Done {})
+}
+
+fn receipt(replica: &Replica, of: &ReceiptView) -> Receipt {
+    let (kind, what) = match of.asked {
+        Asked::Revocation => (ReceiptKind::Revocation, of.grant.to_string()),
+        Asked::Erasure => (ReceiptKind::Erasure, of.of.to_string()),
+    };
+    Receipt {
+        of: what,
+        kind,
+        org: shown::org(replica, &of.org),
+        state: match of.done_at {
+            Some(_) => ReceiptState::Confirmed,
+            None => ReceiptState::Pending,
+        },
+        at: of.done_at.map(when::show),
+        asked_at: when::show(of.asked_at),
+    }
+}

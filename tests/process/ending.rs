@@ -1,0 +1,102 @@
+//! How sharing ends on real processes: what was revoked is gone at whoever had it, and its receipt
+//! is here, within seconds; also at the company it was passed on to.
+
+use std::time::Duration;
+
+use serde_json::Value as Json;
+
+use super::cast::Cast;
+use super::node::{Org, PATIENCE, len, pair};
+
+/// What a revocation may take until everybody has answered it.
+const SOON: Duration = Duration::from_secs(5);
+
+fn state_of<'a>(receipts: &'a Json, org: &str) -> &'a Json {
+    let all = receipts.as_array().expect("a list");
+    all.iter().find(|one| one["org"] == *org).map_or(&Json::Null, |one| &one["state"])
+}
+
+#[test]
+fn what_is_revoked_is_gone_within_seconds_also_where_it_was_passed_on() {
+    let mut cast = Cast::new();
+    cast.cedar.kill();
+    let share = cast.acme.ok("share show launch");
+    let to_bright =
+        |grant: &&Json| grant["to"]["org"] == *cast.bright.id && grant["kind"] == "event";
+    let grants = share["grants"].as_array().unwrap();
+    let grant = grants.iter().find(to_bright).expect("the grant")["id"].as_str().unwrap();
+    let revoked = cast.acme.ok(&format!("share revoke launch {grant}"));
+    assert_eq!(revoked["revoked"], serde_json::json!([grant]));
+    let receipts = cast.acme.until("share receipts launch", SOON, |receipts| {
+        *state_of(receipts, &cast.bright.id) == "confirmed"
+    });
+    assert_eq!(len(&cast.bright.ok("event list --from partners")), 0);
+    assert_eq!(state_of(&receipts, &cast.cedar.id), "pending", "its node is down");
+    assert!(receipts.as_array().unwrap().iter().all(|one| one["of"] == *grant));
+    cast.cedar.start();
+    cast.acme.until("share receipts launch", PATIENCE, |receipts| {
+        *state_of(receipts, &cast.cedar.id) == "confirmed"
+    });
+    assert_eq!(len(&cast.cedar.ok("event list --from partners")), 0);
+    let seen = cast.bright.ok("share receipts launch");
+    assert_eq!(state_of(&seen, &cast.cedar.id), "confirmed", "Bright passed it on");
+}
+
+fn kinds(inbox: &Json) -> Vec<&str> {
+    let all = inbox.as_array().expect("a list");
+    all.iter().map(|line| line["kind"].as_str().expect("a kind")).collect()
+}
+
+#[test]
+fn a_share_is_left_and_closed_and_the_inbox_says_what_waits() {
+    let mut cast = Cast::new();
+    let offers = cast.cedar.ok("inbox");
+    assert_eq!(kinds(&offers), ["offer"]);
+    assert!(offers[0]["text"].as_str().unwrap().contains("launch"));
+    assert!(offers[0]["verb"].as_str().unwrap().starts_with("entente share show shr_"));
+    assert_eq!(cast.cedar.ok("status")["inbox"], 1);
+    cast.bring_guests();
+    cast.gather();
+    assert_eq!(len(&cast.cedar.ok("inbox")), 0, "it takes part now");
+    let (code, _) = cast.cedar.call("--yes share close launch").refused(4);
+    assert_eq!(code, "not_opener");
+
+    cast.bright.kill();
+    cast.cedar.ok("--yes share leave launch");
+    let roster = format!("event roster {}", cast.event);
+    cast.acme.until(&roster, SOON, |rows| len(rows) == 0);
+    let inbox = cast.cedar.until("inbox", SOON, |inbox| {
+        let missing = inbox.as_array().unwrap().iter().filter(|line| line["kind"] == "receipt");
+        missing.clone().count() > 0
+            && missing.into_iter().all(|line| line["org"] == *cast.bright.id)
+    });
+    assert!(kinds(&inbox).contains(&"receipt"), "Bright's node is down");
+    cast.bright.start();
+    cast.cedar.until("inbox", PATIENCE, |inbox| !kinds(inbox).contains(&"receipt"));
+
+    cast.acme.ok("--yes share close launch");
+    cast.cedar.until("event list", SOON, |list| len(list) == 0);
+    for org in cast.orgs() {
+        let list = org.until("share list", SOON, |list| list[0]["state"] == "closed");
+        assert_eq!(len(&list), 1);
+    }
+    let (code, _) = cast.bright.call("--yes share add launch --kind customer").refused(1);
+    assert_eq!(code, "share_ended");
+    assert_eq!(len(&cast.acme.ok("event list")), 1, "Acme's own event stays");
+}
+
+#[test]
+fn a_grant_ends_by_its_date_without_anybody_doing_anything() {
+    let (acme, bright) = (Org::running("Acme Motors"), Org::running("Bright Agency"));
+    pair(&acme, &bright);
+    let event = acme.id_of("event create title=Launch");
+    acme.id_of(&format!("share open launch --event {event}"));
+    acme.ok("--yes share grant launch bright-agency --kind event --fields title --expires 8s");
+    bright.until("event list", PATIENCE, |list| len(list) == 1);
+    bright.until("event list", PATIENCE, |list| len(list) == 0);
+    let receipts = acme.until("share receipts launch", SOON, |receipts| {
+        *state_of(receipts, &bright.id) == "confirmed"
+    });
+    assert_eq!((len(&receipts), &receipts[0]["kind"]), (1, &"revocation".into()));
+    assert_eq!(acme.ok("share show launch")["grants"][0]["state"], "expired");
+}
