@@ -228,13 +228,13 @@ impl Line {
     }
 }
 
-/// Recomputes a whole audit log. `noted` is a head that was kept elsewhere: what it covers must
-/// still be there unchanged.
+/// Recomputes a whole audit log, which may grow meanwhile. `noted` is a head that was kept
+/// elsewhere: what it covers must still be there unchanged.
 pub fn verify(store: &dyn Store, noted: Option<&Head>) -> Result<Head, Flaw> {
+    let first = end(store)?.unwrap_or_default();
     let mut at = Head::default();
-    // The first line that does not follow the one before it, and whether the next one follows it.
-    let mut odd: Option<(u64, bool)> = None;
-    let mut other = false;
+    let mut walk = Walk::default();
+    let (mut fits_first, mut other) = (first == at, false);
     for_each(store, keys::AUDIT_LINES, |key, bytes| {
         let place = keys::audit_place(key).ok_or(Flaw::Unreadable(at.count))?;
         if place != at.count {
@@ -245,37 +245,25 @@ pub fn verify(store: &dyn Store, noted: Option<&Head>) -> Result<Head, Flaw> {
         if line.number != place {
             return Err(Flaw::Moved { place, number: line.number });
         }
-        let follows = line.previous == at.last;
-        match &mut odd {
-            None if !follows => odd = Some((place, true)),
-            Some((first, next)) if *first + 1 == place => *next = follows,
-            None | Some(_) => {}
-        }
+        walk.step(place, line.previous == at.last);
         at = Head { count: place + 1, last: line.hash() };
+        fits_first |= first == at;
         other |= noted.is_some_and(|noted| noted.count == at.count && *noted != at);
         Ok(())
     })?;
-    let end = match store.get(keys::AUDIT)? {
-        Some(bytes) => codec::own::<Head>(&bytes).map_err(|_| Flaw::NoEnd)?,
-        None if at.count == 0 => at,
-        None => return Err(Flaw::NoEnd),
-    };
-    if end.count > at.count {
-        return Err(Flaw::Cut { held: at.count, count: end.count });
+    if at.count < first.count {
+        return Err(Flaw::Cut { held: at.count, count: first.count });
     }
-    if end != at && odd.is_none() {
-        odd = Some((at.count, true));
-    } else if end != at
-        && let Some((first, next)) = &mut odd
-        && *first + 1 == at.count
-    {
-        *next = false;
+    if at.count == first.count {
+        walk.step(at.count, fits_first);
     }
-    match odd {
-        // Its hash fits nothing: the line before it was changed. Neither does its own: it was.
-        Some((first, true)) => return Err(Flaw::Changed(first.saturating_sub(1))),
-        Some((first, false)) => return Err(Flaw::Changed(first)),
-        None => {}
+    if let Some(changed) = walk.changed() {
+        return Err(Flaw::Changed(changed));
+    }
+    // Lines behind the end were added since it was read, or it is not the end.
+    let grown = |end: Option<Head>| end.is_some_and(|end| end.count >= at.count);
+    if at.count > first.count && !(fits_first && grown(end(store)?)) {
+        return Err(Flaw::NoEnd);
     }
     match noted {
         Some(noted) if noted.count > at.count => {
@@ -283,6 +271,35 @@ pub fn verify(store: &dyn Store, noted: Option<&Head>) -> Result<Head, Flaw> {
         }
         Some(noted) if other => Err(Flaw::Other(noted.count)),
         Some(_) | None => Ok(at),
+    }
+}
+
+/// Where the log ends, as it is stored.
+fn end(store: &dyn Store) -> Result<Option<Head>, Flaw> {
+    let bytes = store.get(keys::AUDIT)?;
+    bytes.map(|bytes| codec::own(&bytes).map_err(|_| Flaw::NoEnd)).transpose()
+}
+
+/// Which lines follow the ones before them.
+#[derive(Default)]
+struct Walk {
+    /// The first that does not, and whether the one after it does.
+    odd: Option<(u64, bool)>,
+}
+
+impl Walk {
+    fn step(&mut self, place: u64, follows: bool) {
+        match &mut self.odd {
+            None if !follows => self.odd = Some((place, true)),
+            Some((first, next)) if *first + 1 == place => *next = follows,
+            None | Some(_) => {}
+        }
+    }
+
+    /// The line that was changed: the one before the odd one, whose hash does not fit; or the odd
+    /// one, if its own hash does not fit either.
+    fn changed(&self) -> Option<u64> {
+        self.odd.map(|(first, next)| if next { first.saturating_sub(1) } else { first })
     }
 }
 
@@ -512,6 +529,39 @@ mod tests {
         let mut endless = log(5);
         endless.entries.remove(keys::AUDIT);
         assert!(matches!(verify(&endless, None), Err(Flaw::NoEnd)));
+    }
+
+    /// A store that is read while a line is added: its end is read before, its lines after.
+    struct Growing(std::cell::Cell<Option<Head>>, MemoryStore);
+
+    impl Store for Growing {
+        fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+            match self.0.take() {
+                Some(head) if key == keys::AUDIT => Ok(Some(codec::to_bytes(&head))),
+                Some(_) | None => self.1.get(key),
+            }
+        }
+        fn scan(
+            &self,
+            prefix: &[u8],
+            after: &[u8],
+            limit: usize,
+        ) -> Result<Vec<crate::store::Entry>, StoreError> {
+            self.1.scan(prefix, after, limit)
+        }
+        fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
+            self.1.commit(batch)
+        }
+    }
+
+    #[test]
+    fn a_log_that_grows_while_it_is_checked_is_whole() {
+        let before = verify(&log(3), None).unwrap();
+        let growing = Growing(Some(before).into(), log(5));
+        assert_eq!(verify(&growing, None).unwrap().count, 5);
+        let mut behind = log(5);
+        behind.entries.insert(keys::AUDIT.to_vec(), codec::to_bytes(&before));
+        assert!(matches!(verify(&behind, None), Err(Flaw::NoEnd)), "lines behind the end");
     }
 
     #[test]
