@@ -11,7 +11,7 @@ use crate::plan::{self, Home, Open, Slot};
 use crate::refusal::Refusal;
 use crate::replica::Replica;
 use crate::select::Selector;
-use crate::statement::{Body, Cause, FieldSpec, MAX_ERASED, MAX_MARKS, Mark, RecordTurn, Scope};
+use crate::statement::{Body, Cause, FieldSpec, MAX_ERASED, MAX_MARKS, Mark, RecordTurn};
 use crate::store::for_each;
 use crate::vocabulary::{self, Kind};
 
@@ -80,7 +80,7 @@ impl Replica {
             .map(|open| (open.compartment, weights.get(&open.compartment).map_or(0, Weight::room)))
             .collect();
         section.rules.retain(|rule| kept(rule.kind));
-        let Standing { assigned, reached } = standing;
+        let Standing { assigned, reached, .. } = standing;
         assigned.retain(|record, _| reached.contains_key(record));
         let wanted = plan::wanted(&open, &section.rules, assigned, reached);
         let mut plan = plan::plan(&open, &section.rules, assigned, &wanted);
