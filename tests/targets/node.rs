@@ -89,9 +89,11 @@ impl Served {
         crate::start::init(&directory, name).expect("a new directory");
         let flags = Flags { listen: vec!["/ip4/127.0.0.1/tcp/0".into()], ..Flags::default() };
         let config = Config::read(&path, &flags, &|_| None).expect("settings");
-        let started = crate::start::start_engine(&directory, &config).await;
-        let (engine, ..) = started.unwrap_or_else(|error| panic!("it starts: {error}"));
+        let prepared = crate::start::Prepared::open(&directory, &config).await;
+        let prepared = prepared.unwrap_or_else(|error| panic!("it opens: {error}"));
+        let (engine, ..) = prepared.start().expect("it starts");
         let settings = HttpSettings {
+            presets: directory.presets(),
             token: Token::new(TOKEN.into()),
             address: "127.0.0.1:1".parse().expect("an address"),
             behind_proxy: false,
