@@ -1,3 +1,5 @@
+//! What is written reads back the same; every fault has its line.
+
 use super::*;
 
 const GOOD: &str = r#"

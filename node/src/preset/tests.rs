@@ -1,3 +1,5 @@
+//! What each preset gives each side, field by field, and how files go before presets.
+
 use std::collections::BTreeMap;
 
 use entente_protocol::vocabulary::{self, Class, Kind};

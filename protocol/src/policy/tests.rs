@@ -1,3 +1,5 @@
+//! What an outlook tells is what comes of a change; a change is whole or not at all.
+
 use super::*;
 use crate::seeing::May;
 use crate::world::{World, fields};

@@ -1,3 +1,5 @@
+//! Previews against what partners really see, matrices, and every sort of explanation.
+
 use super::*;
 use crate::consent::HeldBack;
 use crate::facet::Edit;
