@@ -221,11 +221,10 @@ async fn only_an_import_may_be_long_and_it_tells_how_far_it_has_come() {
 #[tokio::test]
 async fn what_is_not_there_yet_says_so() {
     let app = app().await;
-    for path in ["/api/v1/shares/x/close", "/api/v1/records/x/adopt"] {
-        let (status, problem) = ask(&app, Method::POST, path, Json::Null).await;
-        assert_eq!(status, StatusCode::NOT_IMPLEMENTED);
-        assert_eq!(problem["code"], "not_built_yet");
-    }
+    let path = "/api/v1/records/x/adopt";
+    let (status, problem) = ask(&app, Method::POST, path, Json::Null).await;
+    assert_eq!(status, StatusCode::NOT_IMPLEMENTED);
+    assert_eq!(problem["code"], "not_built_yet");
 }
 
 /// `UPDATE=1` writes the file anew.
