@@ -19,6 +19,8 @@ mod audit;
 
 mod ending;
 
+mod erasure;
+
 mod contract;
 
 mod lists;

@@ -115,7 +115,7 @@ impl World {
         let party = keys.party(name);
         let year = 365 * 24 * 3600 * 1000;
         let at = Hlc(self.now << 16);
-        let certificate = keys.certify(&party, node.public(), Some(1), at, self.now + year);
+        let certificate = keys.certify(&party, node.public(), Some(1), at, self.now + 2 * year);
         let org = Org {
             identity: Identity { party, node, certificate },
             settings: Settings::default(),

@@ -6,6 +6,7 @@ mod customer;
 mod disclosures;
 mod doctor;
 mod ending;
+mod erasure;
 mod event;
 mod fields;
 mod grant;

@@ -4,6 +4,7 @@
 pub mod address;
 pub mod audit;
 pub mod customer;
+pub mod erasure;
 pub mod grant;
 pub mod inbox;
 pub mod node;

@@ -4,6 +4,7 @@ pub mod access;
 mod audit;
 mod customer;
 mod ending;
+mod erasure;
 mod inbox;
 mod input;
 mod node;
@@ -107,10 +108,12 @@ pub fn router(app: App) -> Router {
         .route("/shares/{share}/preview", get(seeing::preview))
         .route("/shares/{share}/explain", get(seeing::explain))
         .route("/records/{id}", get(record::show_any))
-        .route("/records/{id}/adopt", post(record::adopt))
+        .route("/records/{id}/adopt", post(erasure::adopt))
         .route("/customers/consent", post(customer::give_to_many))
         .route("/customers/{id}/consent", get(customer::consents).post(customer::give))
         .route("/customers/{id}/consent/withdraw", post(customer::withdraw))
+        .route("/customers/{id}/erase", post(erasure::erase))
+        .route("/customers/{id}/erasures", get(erasure::erasures))
         .route("/customers/{id}/disclosures", get(audit::disclosures))
         .route("/audit", get(audit::lines))
         .route("/audit/verify", get(audit::verify))

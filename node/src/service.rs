@@ -5,6 +5,7 @@ pub mod audit;
 pub mod consent;
 pub mod disclosure;
 pub mod ending;
+pub mod erasure;
 pub mod import;
 pub mod inbox;
 pub mod missing;

@@ -7,6 +7,7 @@ use crate::facet::{self, Edit};
 use crate::id::{CompartmentId, OrgId, RecordId, ShareId};
 use crate::ingest::{Draft, FacetRow};
 use crate::keys::{self, FacetKey};
+use crate::mutation::{Law, broken};
 use crate::refusal::Refusal;
 use crate::replica::Replica;
 use crate::statement::RecordTurn;
@@ -310,9 +311,7 @@ impl Replica {
         let names: std::collections::BTreeSet<&String> =
             before.keys().chain(after.keys()).collect();
         for name in names {
-            let is_ref = vocabulary::field(key.kind, name)
-                .is_some_and(|f| matches!(f.ty, vocabulary::FieldType::Ref(_)));
-            if before.get(name) == after.get(name) || is_ref || name == "consent" {
+            if before.get(name) == after.get(name) || is_own_word(key.kind, name) {
                 continue;
             }
             edits.push(match after.get(name) {
@@ -325,6 +324,19 @@ impl Replica {
         }
         Ok(())
     }
+}
+
+/// Fields on which only the publisher's own word counts: whom a record is about, and what the
+/// consent gate asks, for no partner may open that.
+fn is_own_word(kind: Kind, field: &str) -> bool {
+    let is_ref = vocabulary::field(kind, field)
+        .is_some_and(|f| matches!(f.ty, vocabulary::FieldType::Ref(_)));
+    let gated = match field {
+        "consent" => true,
+        "type" => kind == Kind::Customer && !broken(Law::OwnType),
+        _ => false,
+    };
+    is_ref || gated
 }
 
 /// Erased records in the order statements need, without doubles.

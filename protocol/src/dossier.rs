@@ -316,6 +316,18 @@ impl Access<'_> {
         in_force.chain([opening.section]).collect()
     }
 
+    /// Whether an org may keep copies of what it reads in a compartment: a grant in force says so.
+    pub fn may_keep(&self, org: &OrgId, id: &CompartmentId, now: Millis) -> bool {
+        self.readers_grants(id).any(|(reader, grant)| {
+            let keeps = |info: &crate::grant::GrantInfo| {
+                matches!(info.scope, Scope::Fields { keep: true, .. })
+            };
+            reader == *org
+                && self.grants.get(&grant).is_some_and(keeps)
+                && self.grants.in_force(&grant, now).is_ok()
+        })
+    }
+
     /// The grant under which an org may edit a compartment now, if it may.
     pub fn edit_grant(&self, org: &OrgId, id: &CompartmentId, now: Millis) -> Option<GrantId> {
         let found = self.readers_grants(id).find(|(reader, grant)| {

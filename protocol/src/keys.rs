@@ -144,14 +144,28 @@ pub fn publication(share: &ShareId, record: &RecordId) -> Vec<u8> {
 pub fn publications(share: &ShareId) -> Vec<u8> {
     key(b'U', &[&share.0])
 }
-/// The last turn a record had in a share before it was withdrawn.
-pub fn last_turn(share: &ShareId, record: &RecordId) -> Vec<u8> {
+/// A record's place in a share as it was when it was taken out of it, by its book id.
+pub fn withdrawn(share: &ShareId, record: &RecordId) -> Vec<u8> {
     key(b'X', &[&share.0, &record.0])
 }
 /// From a record's id in a share back to its book id.
 pub fn published(share: &ShareId, record: &RecordId) -> Vec<u8> {
     key(b'V', &[&share.0, &record.0])
 }
+
+/// Where an own record was copied from, by its book id.
+pub fn adopted(record: &RecordId) -> Vec<u8> {
+    key(b'C', &[&record.0])
+}
+/// All own records that were copied.
+pub const ADOPTED: &[u8] = b"C";
+
+/// What was ordered to have a record forgotten, by its book id.
+pub fn forgotten(record: &RecordId) -> Vec<u8> {
+    key(b'D', &[&record.0])
+}
+/// All forgotten records.
+pub const FORGOTTEN: &[u8] = b"D";
 
 /// The shares a book record is placed in.
 pub fn placements(record: &RecordId) -> Vec<u8> {

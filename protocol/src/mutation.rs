@@ -44,6 +44,16 @@ pub(crate) enum Law {
     Redaction,
     /// An erased record that comes late is not taken.
     LateErased,
+    /// An order to erase takes what was taken over of the record.
+    Obey,
+    /// Whose consent has ended is ordered to erase.
+    WithdrawnIsForgotten,
+    /// Only the own company's word on a customer's type lifts the consent gate.
+    OwnType,
+    /// A record is copied into the own book only under a right to keep.
+    Keep,
+    /// A copy of a partner's record is never placed in a share.
+    CopiesStay,
     /// An erasure leaves word that the store's files have to be written anew.
     Remains,
     /// A retired compartment goes once its successors are here.

@@ -110,17 +110,21 @@ impl Replica {
         all
     }
 
-    /// Says for every order that this org has carried out that it is done, once.
-    pub(crate) fn answer_orders(&mut self) -> Result<(), Refusal> {
+    /// Orders to this org that it has not answered.
+    pub(crate) fn open_orders(&self) -> Vec<Order> {
         let me = self.me.party.org;
         let open = |order: &Order| {
             order.author != me
                 && !self.receipt_of(order, &me)
                 && self.addressees(order).contains_key(&me)
         };
-        let open: Vec<Order> = self.orders().filter(open).collect();
-        for order in open {
-            if self.is_carried_out(&order) && !broken(Law::Receipt) {
+        self.orders().filter(open).collect()
+    }
+
+    /// Says for every order that this org has carried out that it is done, once.
+    pub(crate) fn answer_orders(&mut self) -> Result<(), Refusal> {
+        for order in self.open_orders() {
+            if self.is_carried_out(&order)? && !broken(Law::Receipt) {
                 let done_at = self.now;
                 self.say(Body::Receipt { of: order.of, done_at })?;
             }
@@ -130,10 +134,10 @@ impl Replica {
 
     /// Whether this org has done what an order asks. What a revocation takes away is gone as soon
     /// as it is known ([`Replica::purge`]).
-    fn is_carried_out(&self, order: &Order) -> bool {
+    fn is_carried_out(&self, order: &Order) -> Result<bool, Refusal> {
         match order.asked {
-            Asked::Revocation => true,
-            Asked::Erasure => false,
+            Asked::Revocation => Ok(true),
+            Asked::Erasure => self.is_erased_here(&order.of),
         }
     }
 

@@ -74,6 +74,26 @@ pub enum Refusal {
         /// The record.
         text: String,
     },
+    /// Only what was received can be adopted.
+    #[error("`{text}` is your own record already")]
+    OwnAlready {
+        /// The record.
+        text: String,
+    },
+    /// No right to keep a copy.
+    #[error("{org} has not allowed you to keep a copy of `{text}`")]
+    MayNotKeep {
+        /// Whose record it is.
+        org: String,
+        /// The record.
+        text: String,
+    },
+    /// Only the company whose customer it is can have it forgotten.
+    #[error("`{text}` is not your own customer")]
+    NotYours {
+        /// The record.
+        text: String,
+    },
     /// No right to contribute to the share.
     #[error("no one has allowed you to add {kind} records to this share")]
     MayNotContribute {
@@ -177,6 +197,9 @@ impl Refusal {
             Refusal::Moving { .. } => "moving",
             Refusal::Internal { .. } => "internal_field",
             Refusal::NotOwn { .. } => "not_own",
+            Refusal::OwnAlready { .. } => "own_already",
+            Refusal::MayNotKeep { .. } => "may_not_keep",
+            Refusal::NotYours { .. } => "not_yours",
             Refusal::MayNotContribute { .. } => "may_not_contribute",
             Refusal::Publishers { .. } => "publishers_choice",
             Refusal::MayAlready { .. } => "may_already",
@@ -204,12 +227,15 @@ impl Refusal {
             | Refusal::NotAllowed { .. }
             | Refusal::Internal { .. }
             | Refusal::NotOpener { .. }
+            | Refusal::MayNotKeep { .. }
             | Refusal::MayNotContribute { .. } => RefusalClass::Permission,
             Refusal::ForeignStore
             | Refusal::Moving { .. }
             | Refusal::Ambiguous { .. }
             | Refusal::NotOwn { .. }
             | Refusal::Publishers { .. }
+            | Refusal::OwnAlready { .. }
+            | Refusal::NotYours { .. }
             | Refusal::MayAlready { .. }
             | Refusal::IsOpener
             | Refusal::ShareEnded
@@ -237,6 +263,12 @@ impl Refusal {
                 "to hand a received record on, pass on the grant: `entente share grant … --section`",
             ),
             Refusal::Publishers { .. } => Some("leave it out, and ask them"),
+            Refusal::MayNotKeep { .. } => {
+                Some("ask for a grant with `--keep`; without one it can be read and not copied")
+            }
+            Refusal::NotYours { .. } => {
+                Some("ask the company it came from to erase it; your node will then do the same")
+            }
             Refusal::MayNotContribute { .. } => {
                 Some("ask the share's opener, or whoever brought you in, for `--contribute`")
             }
@@ -258,6 +290,7 @@ impl Refusal {
             Refusal::Value(_)
             | Refusal::Chain(_)
             | Refusal::ShareEnded
+            | Refusal::OwnAlready { .. }
             | Refusal::Oneself(_)
             | Refusal::Edit(_)
             | Refusal::Range { .. } => None,

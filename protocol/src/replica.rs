@@ -17,6 +17,7 @@ use crate::identity::Directory;
 use crate::keys::{self, FacetKey};
 use crate::log::LogState;
 use crate::mutation::{Law, broken};
+use crate::order::Orders;
 use crate::partner::Partner;
 use crate::receipt::Receipts;
 use crate::refusal::Refusal;
@@ -166,6 +167,7 @@ pub struct Replica {
     pub(crate) grants: Grants,
     pub(crate) dossiers: Dossiers,
     pub(crate) receipts: Receipts,
+    pub(crate) ordered: Orders,
     pub(crate) deadlines: Deadlines,
     pub(crate) logs: BTreeMap<LogId, LogState>,
     pub(crate) forks: BTreeMap<LogId, ForkProof>,
@@ -244,6 +246,7 @@ impl Replica {
             grants: Grants::default(),
             dossiers: Dossiers::default(),
             receipts: Receipts::default(),
+            ordered: Orders::default(),
             deadlines: Deadlines::default(),
             logs: BTreeMap::new(),
             forks: BTreeMap::new(),
@@ -411,6 +414,7 @@ impl Replica {
             } else if std::mem::take(&mut self.dirty.endings) {
                 self.purge()?;
                 self.cut_contributors()?;
+                self.obey()?;
                 self.answer_orders()?;
             } else if std::mem::take(&mut self.dirty.statements) {
                 self.dial_acquaintances();
@@ -506,6 +510,7 @@ impl Replica {
         self.grants.insert(&statement);
         self.dossiers.insert(&statement, &self.directory);
         self.receipts.insert(&statement);
+        self.ordered.insert(&statement);
         self.deadlines.insert(&statement);
         if !broken(Law::LateCause) {
             self.dirty.recount.extend(self.dossiers.caused_by(&statement.id()).copied());

@@ -43,6 +43,19 @@ pub(crate) struct Publication {
     /// The compartments it is in, with the turn it has there.
     #[n(3)]
     pub homes: BTreeMap<CompartmentId, u32>,
+    /// The compartments it was in, with the last turn it had there.
+    #[n(4)]
+    #[cbor(default)]
+    pub past: BTreeMap<CompartmentId, u32>,
+}
+
+impl Publication {
+    /// Takes it out of a compartment; answers the turn it had there.
+    pub fn leave(&mut self, home: &CompartmentId) -> Option<u32> {
+        let turn = self.homes.remove(home)?;
+        self.past.insert(*home, turn);
+        Some(turn)
+    }
 }
 
 /// What the publisher keeps in memory of its section: where which audience lives.
@@ -197,6 +210,7 @@ impl Replica {
             let Some(row) = self.book_row(kind, record)? else {
                 return Err(Refusal::NotOwn { text: kind.id_text(record) });
             };
+            self.check_placeable(kind, record)?;
             if !self.consents(share, kind, record, &row.fields, &audience, &mut placed)? {
                 continue;
             }
@@ -209,8 +223,9 @@ impl Replica {
         }
         for record in &new {
             let id = self.share_record(share, record);
-            let turn = self.read(&keys::last_turn(share, record))?.unwrap_or(0);
-            let publication = Publication { kind, record: id, turn, homes: BTreeMap::new() };
+            let before: Option<Publication> = self.read(&keys::withdrawn(share, record))?;
+            let (turn, past) = before.map_or_else(Default::default, |b| (b.turn, b.past));
+            let publication = Publication { kind, record: id, turn, homes: BTreeMap::new(), past };
             self.put(&keys::publication(share, record), codec::to_bytes(&publication))?;
             self.put(&keys::published(share, &id), codec::to_bytes(record))?;
             let mut shares = self.shares_of(record)?;
@@ -238,7 +253,8 @@ impl Replica {
     ) -> Result<(Placed, Option<Vec<u8>>), Refusal> {
         let query = ListQuery { from: From::Own, selector: selector.clone(), after, limit, kind };
         let page = self.list(&query)?;
-        let records: Vec<RecordId> = page.records.iter().map(|view| view.at.record()).collect();
+        let mut records: Vec<RecordId> = page.records.iter().map(|view| view.at.record()).collect();
+        records.retain(|record| self.check_placeable(kind, record).is_ok());
         Ok((self.place(share, kind, &records)?, page.next))
     }
 
@@ -260,7 +276,8 @@ impl Replica {
             let Some(row) = self.book_row(kind, record)? else { return Ok(()) };
             let selected = Selector::parse(kind, &text)?.selects(kind, &row.fields);
             let open = self.check_open(&share).and_then(|()| self.publishing_grant(&share, kind));
-            if selected && open.is_ok() && self.publication(&share, record)?.is_none() {
+            let may = open.and_then(|_| self.check_placeable(kind, record));
+            if selected && may.is_ok() && self.publication(&share, record)?.is_none() {
                 self.place(&share, kind, &[*record])?;
             }
         }
@@ -283,6 +300,7 @@ impl Replica {
             let Some(row) = self.book_row(kind, record)? else {
                 return Err(Refusal::NotOwn { text: kind.id_text(record) });
             };
+            self.check_placeable(kind, record)?;
             if self.consents(share, kind, record, &row.fields, &audience, &mut placed)? {
                 shown.push(row.fields);
             }
@@ -356,7 +374,7 @@ impl Replica {
     }
 
     /// The person a record is about, if it is gated by consent.
-    fn person(&self, kind: Kind, fields: &Fields) -> Result<Option<Fields>, Refusal> {
+    pub(crate) fn person(&self, kind: Kind, fields: &Fields) -> Result<Option<Fields>, Refusal> {
         if !self.settings.consent_required {
             return Ok(None);
         }
@@ -438,14 +456,15 @@ impl Replica {
         let mut removed = 0;
         let mut erased: BTreeMap<CompartmentId, Vec<RecordTurn>> = BTreeMap::new();
         for record in records {
-            let Some(publication) = self.publication(share, record)? else { continue };
-            for (home, turn) in &publication.homes {
-                let at = RecordTurn { record: publication.record, turn: *turn };
-                erased.entry(*home).or_default().push(at);
+            let Some(mut publication) = self.publication(share, record)? else { continue };
+            for home in publication.homes.keys().copied().collect::<Vec<_>>() {
+                let turn = publication.leave(&home).unwrap_or_default();
+                let at = RecordTurn { record: publication.record, turn };
+                erased.entry(home).or_default().push(at);
             }
             removed += 1;
             if !broken(Law::Turn) {
-                self.put(&keys::last_turn(share, record), codec::to_bytes(&publication.turn))?;
+                self.put(&keys::withdrawn(share, record), codec::to_bytes(&publication))?;
             }
             self.remove(&keys::publication(share, record))?;
             self.remove(&keys::published(share, &publication.record))?;
@@ -462,7 +481,7 @@ impl Replica {
 }
 
 /// The customer that a record names.
-fn about(fields: &Fields) -> Option<RecordId> {
+pub(crate) fn about(fields: &Fields) -> Option<RecordId> {
     let Value::Str(text) = fields.get("customer")? else { return None };
     Kind::parse_id(text).map(|(_, customer)| customer)
 }

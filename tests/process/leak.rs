@@ -8,7 +8,7 @@ use super::cast::Cast;
 use super::node::Org;
 
 /// A company's store, decompressed.
-fn dump(org: &Org) -> String {
+pub fn dump(org: &Org) -> String {
     let dump = org.table("store dump");
     assert_eq!(dump.exit, 0, "{}", dump.err);
     assert!(dump.out.lines().count() > 100, "a store of something");
@@ -16,7 +16,7 @@ fn dump(org: &Org) -> String {
 }
 
 /// Files under a path that contain a text, as it is or in hexadecimal digits.
-fn found(path: &Path, texts: &[&str]) -> Vec<String> {
+pub fn found(path: &Path, texts: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir(path).unwrap() {
         let path = entry.unwrap().path();

@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod ending;
+mod erasure;
 mod found;
 mod listener;
 mod model;

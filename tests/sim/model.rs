@@ -91,6 +91,12 @@ pub struct Model {
     pub paired: BTreeSet<(usize, usize)>,
     /// Records that are placed, by share and record.
     pub placed: BTreeSet<(usize, usize)>,
+    /// Records that were forgotten, not only deleted.
+    pub forgotten: BTreeSet<usize>,
+    /// Grants that let their audience keep what it reads.
+    pub keeps: BTreeSet<usize>,
+    /// What was adopted: by whom, from which share, which record.
+    pub adopted: BTreeSet<(usize, usize, usize)>,
     /// From a share and the id a record has there to the record.
     pub names: BTreeMap<(usize, RecordId), usize>,
     /// By record and field: the orgs that could ever read it.
@@ -206,6 +212,20 @@ impl Model {
         !customer.deleted
             && (customer.company
                 || customer.consents.iter().rev().find(concerns).is_some_and(|last| last.given))
+    }
+
+    /// Whether an org may have a copy of a record that it adopted, as far as anybody knows.
+    pub fn may_keep(&self, org: usize, record: usize) -> bool {
+        let consented = |share: usize| {
+            self.person(record).is_none_or(|person| {
+                self.records[person].deleted || self.consents(person, share, org)
+            })
+        };
+        !self.forgotten.contains(&record)
+            && self
+                .adopted
+                .iter()
+                .any(|(by, share, what)| (*by, *what) == (org, record) && consented(*share))
     }
 
     /// The person whose consent a record needs.

@@ -4,12 +4,11 @@ use std::panic::catch_unwind;
 
 use crate::mutation::{Law, without};
 
-use super::hostile;
 use super::random::{Sim, play, steps};
-use super::{audit, ending, found, rolls};
+use super::{audit, ending, erasure, found, hostile, rolls};
 
 /// Seeds within which a broken rule must be noticed.
-const SEEDS: u64 = 120;
+const SEEDS: u64 = 400;
 
 // Not here: `LateErased`. Statements go before bundles, so whoever writes into an erased record
 // redacts it before anybody else sees it; only a hostile node reaches that check.
@@ -33,6 +32,12 @@ const LAWS: &[Law] = &[
     Law::Superseded,
     Law::Overgrown,
     Law::Redaction,
+    Law::Remains,
+    Law::Obey,
+    Law::WithdrawnIsForgotten,
+    Law::OwnType,
+    Law::Keep,
+    Law::CopiesStay,
     Law::Retired,
     Law::Turn,
     Law::Announce,
@@ -77,6 +82,16 @@ fn story(law: Law) -> Option<fn()> {
         Law::Approval => found::what_was_passed_on_waits_for_the_approval_that_was_reserved,
         Law::Announce => found::who_is_admitted_later_hears_of_what_was_there_without_reconnecting,
         Law::FollowCustomer => found::what_is_about_a_customer_goes_when_the_customer_goes,
+        Law::Remains | Law::Obey => {
+            erasure::who_is_forgotten_is_forgotten_wherever_it_was_shown_with_what_was_taken_over
+        }
+        Law::WithdrawnIsForgotten => {
+            erasure::a_consent_withdrawn_from_one_is_forgotten_there_and_moves_for_the_others
+        }
+        Law::OwnType => erasure::no_editor_lifts_the_consent_gate_by_calling_a_person_a_company,
+        Law::Keep | Law::CopiesStay => {
+            erasure::a_record_is_adopted_only_where_it_may_be_kept_and_stays_until_it_is_erased
+        }
         Law::Pace => hostile::session::who_floods_a_node_is_closed_and_may_come_back_slower,
         Law::Logs => hostile::bundle::an_editor_begins_so_many_logs_and_no_more,
         Law::Past => audit::what_was_given_of_a_customer_stays_told_when_the_customer_is_gone,

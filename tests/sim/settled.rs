@@ -39,6 +39,7 @@ pub fn check_settled(sim: &mut Sim) -> Result<(), String> {
     check_previews(sim)?;
     check_erased(sim)?;
     check_receipts(sim)?;
+    check_erasures(sim)?;
     let rows: Vec<Rows> =
         (0..sim.world.orgs.len()).map(|org| rows(sim.world.replica(org))).collect();
     check_agreement(sim, &rows)?;
@@ -162,10 +163,24 @@ fn check_erased(sim: &Sim) -> Result<(), String> {
                 let readers = model.readers(world, &known[owner], share, *record);
                 readers.iter().any(|g| model.grants[*g].to == org && model.covers(*g, field))
             });
-            if !reads {
+            if !reads && !model.may_keep(org, *record) {
                 return Err(format!(
                     "I6: org {org} still holds {field} of #{record} of org {owner}"
                 ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whoever was asked to erase what was forgotten has confirmed it.
+fn check_erasures(sim: &Sim) -> Result<(), String> {
+    for record in sim.model.forgotten.iter().map(|record| &sim.model.records[*record]) {
+        let erasures = sim.world.replica(record.owner).erasures(&record.id);
+        for one in erasures.map_err(|e| e.to_string())? {
+            if one.done_at.is_none() {
+                let owner = record.owner;
+                return Err(format!("I6: {} has not confirmed an erasure of {owner}", one.org));
             }
         }
     }

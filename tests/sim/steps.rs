@@ -6,6 +6,7 @@ use crate::refusal::{Refusal, RefusalClass};
 use crate::replica::Replica;
 use crate::sharing::NewGrant;
 use crate::statement::{Body, Scope};
+use crate::view::{From, ListQuery};
 use crate::vocabulary::Kind;
 use crate::world::{Crash, Dice};
 
@@ -22,6 +23,8 @@ pub enum Verb {
     Place,
     Withdraw,
     Delete,
+    Forget,
+    Adopt,
     Consent,
     OpenShare,
     Grant,
@@ -52,6 +55,8 @@ const WEIGHTS: &[(Verb, usize)] = &[
     (Verb::Place, 14),
     (Verb::Withdraw, 4),
     (Verb::Delete, 2),
+    (Verb::Forget, 2),
+    (Verb::Adopt, 6),
     (Verb::Consent, 9),
     (Verb::OpenShare, 1),
     (Verb::Grant, 16),
@@ -186,6 +191,8 @@ impl Sim {
             Verb::Place => self.place(org),
             Verb::Withdraw => self.withdraw(org),
             Verb::Delete => self.delete(org),
+            Verb::Forget => self.forget(org),
+            Verb::Adopt => self.adopt(org),
             Verb::Consent => self.consent(org),
             Verb::OpenShare => self.open_share(org),
             Verb::Grant => self.grant(org),
@@ -280,6 +287,52 @@ impl Sim {
         Ok(())
     }
 
+    /// Has a customer forgotten, and with it what was noted about it.
+    fn forget(&mut self, org: usize) -> Result<(), String> {
+        let own = self.own(org, Some(Kind::Customer));
+        let Some(record) = self.choose(&own) else { return Ok(()) };
+        let at = Address::Own { kind: Kind::Customer, record: self.model.records[record].id };
+        self.log.push(format!("  org {org} forgets #{record}"));
+        if self.act(org, |r| r.forget(&at, None))?.is_some() {
+            let about = |index: usize, one: &Record| index == record || one.about == Some(record);
+            for (index, one) in self.model.records.iter_mut().enumerate() {
+                if about(index, one) && !one.deleted {
+                    one.deleted = true;
+                    self.model.forgotten.insert(index);
+                    self.model.placed.retain(|(_, other)| *other != index);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies a received record; refused wherever no grant lets this org keep it.
+    fn adopt(&mut self, org: usize) -> Result<(), String> {
+        let kind = self.some_kind();
+        let query = ListQuery { from: From::Partners, ..ListQuery::of(kind) };
+        let list = self.world.replica(org).list(&query).map_err(|e| e.to_string())?;
+        let all: Vec<Address> = list.records.into_iter().map(|view| view.at).collect();
+        let Some(at) = self.choose(&all) else { return Ok(()) };
+        let Address::Received { share, record, .. } = at else { return Ok(()) };
+        let share = self.model.shares.iter().position(|s| s.id == share).unwrap_or_default();
+        let Some(record) = self.model.names.get(&(share, record)).copied() else {
+            return Err(format!("I3: org {org} shows a {kind} that nobody placed"));
+        };
+        self.log.push(format!("  org {org} adopts #{record} from share {share}"));
+        if self.act(org, |r| r.adopt(&at))?.is_none() {
+            return Ok(());
+        }
+        self.model.adopted.insert((org, share, record));
+        let owner = self.model.records[record].owner;
+        let may = self.model.keeps.iter().any(|grant| {
+            let g = &self.model.grants[*grant];
+            g.to == org
+                && (g.share, g.section) == (share, owner)
+                && matches!(&g.what, What::Fields { kind: k, .. } if *k == kind)
+        });
+        if may { Ok(()) } else { Err(format!("I3: org {org} adopted #{record}")) }
+    }
+
     pub fn open_share(&mut self, org: usize) -> Result<(), String> {
         let Some(purpose) = PURPOSES.get(self.model.shares.len()).copied() else { return Ok(()) };
         self.log.push(format!("  org {org} opens share {}", self.model.shares.len()));
@@ -317,7 +370,8 @@ impl Sim {
             names.extend(internal.map(|(name, _)| *name));
         }
         let fields = self.some_fields(&names);
-        let scope = Scope::Fields { kind, fields, edit: self.dice.chance(45), keep: false };
+        let (edit, keep) = (self.dice.chance(45), self.dice.chance(30));
+        let scope = Scope::Fields { kind, fields, edit, keep };
         let selectable = matches!(kind, Kind::Event | Kind::Customer);
         let region = (selectable && self.dice.chance(25)).then(|| REGIONS[self.dice.below(2)]);
         let depth = self.dice.below(3) as u8;
@@ -392,6 +446,7 @@ impl Sim {
         let Some(Body::Grant { scope, parent, .. }) = statement else {
             return Err(format!("I5: org {org} does not have its own grant"));
         };
+        let keeps = matches!(scope, Scope::Fields { keep: true, .. });
         let what = match scope {
             Scope::Contribute { .. } => What::Contribute,
             Scope::Fields { kind, fields, edit, .. } => {
@@ -403,6 +458,9 @@ impl Sim {
         let grant = Grant { id, share, section, from: org, to, what, parent, depth, region };
         if !self.model.narrower(&grant) {
             return Err(format!("I1: org {org} passed on more than it holds: {grant:?}"));
+        }
+        if keeps {
+            self.model.keeps.insert(self.model.grants.len());
         }
         self.model.grants.push(grant);
         self.log.push(format!("  = grant {}", self.model.grants.len() - 1));

@@ -8,6 +8,7 @@ use entente_protocol::vocabulary::Kind;
 
 use super::consent::{self, ConsentArgs};
 use super::disclosures::{self, DisclosuresArgs};
+use super::erasure::{self, EraseArgs};
 use super::record::{self, RecordVerb};
 use crate::error::CliError;
 use crate::output::EMPTY;
@@ -21,6 +22,12 @@ pub enum CustomerVerb {
     Record(RecordVerb),
     Import(ImportArgs),
     Consent(ConsentArgs),
+    Erase(EraseArgs),
+    /// Who was asked to forget a customer, and who has confirmed it
+    Erasures {
+        /// The customer, also one that is forgotten here
+        id: String,
+    },
     Disclosures(DisclosuresArgs),
 }
 
@@ -68,6 +75,8 @@ pub fn customer(session: &mut Session<'_>, verb: CustomerVerb) -> Result<(), Cli
         CustomerVerb::Record(verb) => record::record(session, Kind::Customer, verb),
         CustomerVerb::Import(args) => import(session, args),
         CustomerVerb::Consent(args) => consent::consent(session, args),
+        CustomerVerb::Erase(args) => erasure::erase(session, args),
+        CustomerVerb::Erasures { id } => erasure::erasures(session, &id),
         CustomerVerb::Disclosures(args) => disclosures::disclosures(session, args),
     }
 }

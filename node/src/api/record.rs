@@ -35,6 +35,23 @@ pub struct Record {
     pub updated_at: String,
     /// Who changed it last.
     pub updated_by: Org,
+    /// Where an own record was copied from; left out in lists and for what was entered here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopted_from: Option<AdoptedFrom>,
+}
+
+/// Where a record was copied from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AdoptedFrom {
+    /// Whose record it is.
+    #[serde(flatten)]
+    pub org: Org,
+    /// Its id there.
+    pub id: String,
+    /// The share it came in.
+    pub share: String,
+    /// When it was copied first, RFC 3339.
+    pub at: String,
 }
 
 /// Several values of one field that were set at the same time.

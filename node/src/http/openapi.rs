@@ -4,7 +4,9 @@ use axum::Json;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{audit, customer, ending, inbox, node, partner, policy, record, seeing, share};
+use super::{
+    audit, customer, ending, erasure, inbox, node, partner, policy, record, seeing, share,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -27,15 +29,15 @@ use super::{audit, customer, ending, inbox, node, partner, policy, record, seein
         partner::pause, partner::resume, partner::remove, partner::alias, partner::ping,
         share::list, share::open, share::show, share::place, share::withdraw, share::grant,
         share::preview_grant, share::revoke,
+        ending::receipts, ending::close, ending::leave, inbox::list, inbox::dismiss,
         seeing::matrix, seeing::preview, seeing::explain,
         policy::with, policy::presets, policy::export, policy::apply, policy::approve,
         policy::configure, policy::missing_fields,
-        ending::receipts, ending::close, ending::leave, inbox::list, inbox::dismiss,
         record::list, record::create, record::show, record::show_any, record::set, record::delete,
         record::history, record::undo, record::all_conflicts, record::conflicts, record::resolve,
-        record::adopt, record::roster, record::add_participations,
+        record::roster, record::add_participations,
         customer::consents, customer::give, customer::withdraw, customer::give_to_many,
-        customer::import,
+        customer::import, erasure::erase, erasure::erasures, erasure::adopt,
         audit::lines, audit::verify, audit::disclosures,
     )
 )]

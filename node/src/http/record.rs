@@ -14,7 +14,7 @@ use crate::api::record::{
 };
 use crate::api::{self, Done, Made, address};
 use crate::service::record::Part;
-use crate::service::{Problem, participation, record};
+use crate::service::{participation, record};
 
 /// Records read by one call of the engine while a long list is gathered.
 const READ_CHUNK: usize = 1000;
@@ -185,13 +185,6 @@ pub async fn resolve(
     let kind = kind(&word)?;
     let resolve = move |replica: &mut _| record::resolve(replica, kind, &id, &order);
     Ok(tagged(app.engine.call(resolve).await?))
-}
-
-/// Copies a received record into this org's own records.
-#[utoipa::path(post, path = "/api/v1/records/{id}/adopt", tag = "records", params(("id" = String, Path)),
-    responses((status = 201, body = Made)))]
-pub async fn adopt(Path(_): Path<String>) -> Answer<Made> {
-    Err(Problem::NotBuiltYet("adopt").into())
 }
 
 /// Everyone at an event.

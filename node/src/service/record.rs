@@ -39,7 +39,12 @@ pub fn show(replica: &mut Replica, kind: Option<Kind>, id: &str) -> Answer<Recor
 }
 
 fn shown_at(replica: &Replica, at: &Address) -> Answer<Record> {
-    shown_view(replica, &replica.record(at)?)
+    let mut shown = shown_view(replica, &replica.record(at)?)?;
+    if let Address::Own { record, .. } = at {
+        let from = replica.provenance(record)?;
+        shown.adopted_from = from.map(|from| shown::adopted_from(replica, &from));
+    }
+    Ok(shown)
 }
 
 /// A record as somebody sees it, with the choices of those of its fields that have several.

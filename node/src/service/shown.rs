@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use entente_protocol::adopt::Provenance;
 use entente_protocol::grant::GrantInfo;
 use entente_protocol::history;
 use entente_protocol::id::OrgId;
@@ -17,7 +18,9 @@ use serde_json::Value as Json;
 use super::Replica;
 use super::{seeing, when};
 use crate::api::grant::{Grant, GrantState, Right};
-use crate::api::record::{Change, Choice, Conflict, Record, RosterCustomer, RosterRow};
+use crate::api::record::{
+    AdoptedFrom, Change, Choice, Conflict, Record, RosterCustomer, RosterRow,
+};
 use crate::api::share::{
     Compartment, HeldBack, Leaving, LeavingTo, Section, ShareLine, ShareState,
 };
@@ -42,6 +45,17 @@ pub fn record(replica: &Replica, of: &RecordView, conflicts: &[history::Conflict
         conflicts: conflicts.iter().map(|c| conflict(replica, kind, None, c)).collect(),
         updated_at: when::show(of.updated_at.millis()),
         updated_by: org(replica, &of.updated_by),
+        adopted_from: None,
+    }
+}
+
+/// Where a record was copied from.
+pub fn adopted_from(replica: &Replica, of: &Provenance) -> AdoptedFrom {
+    AdoptedFrom {
+        org: org(replica, &of.section),
+        id: of.kind.id_text(&of.record),
+        share: of.share.to_string(),
+        at: when::show(of.at),
     }
 }
 

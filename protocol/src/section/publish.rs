@@ -202,6 +202,7 @@ impl Replica {
         if !self.is_at_home(share, kind, record, &row.fields)? {
             self.plan_anew(share, Some((kind, *record)))?;
         }
+        self.forget_without_consent(share, kind, record, &row.fields)?;
         let Some(publication) = self.publication(share, record)? else { return Ok(()) };
         if self.publishing_grant(share, kind).is_err() {
             return Ok(());

@@ -175,7 +175,7 @@ impl Replica {
             for (home, turn) in
                 homes.iter().filter(|(h, _)| !self.rules_admitted(h).is_subset(&audience.1))
             {
-                publication.homes.remove(home);
+                publication.leave(home);
                 let at = RecordTurn { record: publication.record, turn: *turn };
                 erased.entry(*home).or_default().push(at);
             }
@@ -233,7 +233,7 @@ impl Replica {
         let kind = publication.kind;
         let Some(row) = self.book_row(kind, record)? else { return Ok(()) };
         for old in &way.leave {
-            let turn = publication.homes.remove(old).unwrap_or_default();
+            let turn = publication.leave(old).unwrap_or_default();
             if !plan.retire.contains(old) {
                 let at = RecordTurn { record: publication.record, turn };
                 part.erased.entry(*old).or_default().push(at);
@@ -328,7 +328,7 @@ impl Replica {
         Ok(())
     }
 
-    pub(super) fn erase(
+    pub(crate) fn erase(
         &mut self,
         home: &CompartmentId,
         turns: Vec<RecordTurn>,

@@ -1,0 +1,276 @@
+//! Forgetting a person: whatever this org published of a customer, and of what it noted about it, is
+//! taken out of its shares for ever, and everybody who was ever shown it is ordered to erase what was
+//! taken over of it as well. Consent that ends for one org is a move for the others and a forgetting
+//! for that one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use minicbor::{Decode, Encode};
+
+use crate::book::Address;
+use crate::codec;
+use crate::consent;
+use crate::id::{CompartmentId, GrantId, OrgId, RecordId, ShareId, StatementId};
+use crate::ingest::FacetRow;
+use crate::keys::{self, FacetKey};
+use crate::mutation::{Law, broken};
+use crate::refusal::Refusal;
+use crate::replica::Replica;
+use crate::section::Publication;
+use crate::statement::{Body, RecordTurn, Scope};
+use crate::store::for_each;
+use crate::time::Millis;
+use crate::value::{Fields, Value};
+use crate::vocabulary::Kind;
+
+/// What was ordered to have a record forgotten; kept for ever, without anything that it held.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+struct Forgotten {
+    /// Every order, as it was said.
+    #[n(0)]
+    orders: Vec<StatementId>,
+    /// Why, as it was entered; never leaves.
+    #[n(1)]
+    reason: Option<String>,
+}
+
+/// Whether an org has erased a forgotten record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Erasure {
+    /// The share in which it was shown the record.
+    pub share: ShareId,
+    /// Who.
+    pub org: OrgId,
+    /// When it was asked, ms.
+    pub asked_at: Millis,
+    /// When it had done everything, ms; none while that is not known.
+    pub done_at: Option<Millis>,
+}
+
+impl Replica {
+    /// Forgets a customer of the own book, with what this org noted about it: out of every share,
+    /// erased wherever it was shown, out of the book.
+    pub fn forget(
+        &mut self,
+        at: &Address,
+        reason: Option<String>,
+    ) -> Result<Vec<Erasure>, Refusal> {
+        let Address::Own { kind: Kind::Customer, record } = at else {
+            return Err(Refusal::NotYours { text: at.text() });
+        };
+        if self.book_row(Kind::Customer, record)?.is_none() {
+            return Err(Refusal::NotFound { what: Kind::Customer.name(), text: at.text() });
+        }
+        self.forget_own(Kind::Customer, record, reason)?;
+        self.erasures(record)
+    }
+
+    /// Forgets an own record and, of a customer, what was noted about it.
+    pub(crate) fn forget_own(
+        &mut self,
+        kind: Kind,
+        record: &RecordId,
+        reason: Option<String>,
+    ) -> Result<(), Refusal> {
+        let mut all = BTreeSet::from([(kind, *record)]);
+        if kind == Kind::Customer {
+            all.extend(self.about(BTreeSet::from([kind.id_text(record)]))?);
+        }
+        let mut orders = Vec::new();
+        // What is about a customer goes before the customer.
+        for (kind, one) in all.iter().rev() {
+            for share in self.grants.shares().copied().collect::<Vec<_>>() {
+                orders.extend(self.order_erasure(&share, one, true, &|_| true)?);
+            }
+            self.delete(&Address::Own { kind: *kind, record: *one })?;
+            self.remove(&keys::adopted(one))?;
+        }
+        self.note_forgotten(record, orders, reason)
+    }
+
+    /// Own records that are about one of these customers or participations, by their ids as they
+    /// are written; and what is about those.
+    pub(crate) fn about(
+        &self,
+        mut named: BTreeSet<String>,
+    ) -> Result<BTreeSet<(Kind, RecordId)>, Refusal> {
+        let mut about = BTreeSet::new();
+        while !named.is_empty() {
+            let mut found = BTreeSet::new();
+            for kind in [Kind::Participation, Kind::Interaction, Kind::Followup] {
+                let book = keys::facets(kind, Some(&keys::NO_SHARE), None);
+                for_each(&self.store, &book, |key, row| {
+                    let row: FacetRow = codec::own(row)?;
+                    let names = |field| match row.fields.get(field) {
+                        Some(Value::Str(text)) => named.contains(text),
+                        Some(_) | None => false,
+                    };
+                    if names("customer") || names("participation") {
+                        found.extend(FacetKey::parse(key).map(|key| (kind, key.record)));
+                    }
+                    Ok::<_, Refusal>(())
+                })?;
+            }
+            let new = found.difference(&about).map(|(kind, record)| kind.id_text(record)).collect();
+            about.append(&mut found);
+            named = new;
+        }
+        Ok(about)
+    }
+
+    /// Orders whoever has no consent any more, and was shown the record, to erase it.
+    pub(crate) fn forget_without_consent(
+        &mut self,
+        share: &ShareId,
+        kind: Kind,
+        record: &RecordId,
+        fields: &Fields,
+    ) -> Result<(), Refusal> {
+        // A customer that was only deleted has no consent either; nobody withdrew it.
+        let person = self.person(kind, fields)?.filter(|person| !person.is_empty());
+        let Some(person) = person.filter(|_| !broken(Law::WithdrawnIsForgotten)) else {
+            return Ok(());
+        };
+        let (purpose, now) = (self.purpose(share), self.now);
+        let ended = |org: &OrgId| consent::consent_allows(&person, &purpose, org, now).is_err();
+        let orders = self.order_erasure(share, record, false, &ended)?;
+        if orders.is_empty() {
+            return Ok(());
+        }
+        let customer = match kind {
+            Kind::Customer => Some(*record),
+            _ => crate::section::about(fields),
+        };
+        self.note_forgotten(&customer.unwrap_or(*record), orders, None)
+    }
+
+    /// Says an order for every compartment that ever held a record, to everybody who was admitted
+    /// to it and is meant; where the record still is only if `everywhere`. What has been ordered is
+    /// not ordered again.
+    fn order_erasure(
+        &mut self,
+        share: &ShareId,
+        record: &RecordId,
+        everywhere: bool,
+        meant: &dyn Fn(&OrgId) -> bool,
+    ) -> Result<Vec<StatementId>, Refusal> {
+        let Some(publication) = self.ever_published(share, record)? else {
+            return Ok(Vec::new());
+        };
+        let homes = publication.homes.iter().filter(|_| everywhere);
+        let mut held: BTreeMap<CompartmentId, u32> =
+            homes.map(|(home, turn)| (*home, *turn)).collect();
+        for (home, turn) in &publication.past {
+            let highest = held.entry(*home).or_default();
+            *highest = (*turn).max(*highest);
+        }
+        let mut said = Vec::new();
+        for (home, turn) in held {
+            let at = RecordTurn { record: publication.record, turn };
+            let me = self.me.party.org;
+            let grants = self.ever_admitted(&home, meant);
+            let new: Vec<GrantId> = grants
+                .into_iter()
+                .filter(|grant| self.ordered.turn(&me, &home, grant, &at.record) < turn)
+                .collect();
+            let marked =
+                self.dossiers.get(&home).is_some_and(|(_, d)| d.erased(&at.record) >= turn);
+            if !new.is_empty() && !marked && !publication.homes.contains_key(&home) {
+                self.erase(&home, vec![at])?;
+            }
+            for grant in new {
+                said.push(self.say(Body::Erase {
+                    compartment: home,
+                    records: vec![at],
+                    only_for: Some(grant),
+                    number: 0,
+                })?);
+            }
+        }
+        Ok(said)
+    }
+
+    /// A record's place in a share, also after it was taken out of it.
+    fn ever_published(
+        &self,
+        share: &ShareId,
+        record: &RecordId,
+    ) -> Result<Option<Publication>, Refusal> {
+        match self.publication(share, record)? {
+            Some(publication) => Ok(Some(publication)),
+            None => self.read(&keys::withdrawn(share, record)),
+        }
+    }
+
+    /// Grants that were ever admitted to a compartment and whose audience is meant; of a chain the
+    /// uppermost, as an order goes to everybody below.
+    fn ever_admitted(
+        &self,
+        compartment: &CompartmentId,
+        meant: &dyn Fn(&OrgId) -> bool,
+    ) -> BTreeSet<GrantId> {
+        let Some((_, dossier)) = self.dossiers.get(compartment) else { return BTreeSet::new() };
+        let reads = |grant: &&GrantId| {
+            self.grants
+                .get(grant)
+                .is_some_and(|g| matches!(g.scope, Scope::Fields { .. }) && meant(&g.to.org))
+        };
+        let all: BTreeSet<GrantId> =
+            dossier.admissions().map(|(grant, _)| grant).filter(reads).copied().collect();
+        let below_another = |grant: &GrantId| {
+            let chain = self.grants.chain(grant).unwrap_or_default();
+            chain.iter().any(|link| link.id != *grant && all.contains(&link.id))
+        };
+        all.iter().filter(|grant| !below_another(grant)).copied().collect()
+    }
+
+    fn note_forgotten(
+        &mut self,
+        record: &RecordId,
+        orders: Vec<StatementId>,
+        reason: Option<String>,
+    ) -> Result<(), Refusal> {
+        let key = keys::forgotten(record);
+        let mut forgotten: Forgotten = self.read(&key)?.unwrap_or_default();
+        forgotten.orders.extend(orders);
+        forgotten.reason = reason.or(forgotten.reason);
+        self.put(&key, codec::to_bytes(&forgotten))
+    }
+
+    /// Who was ordered to erase a customer, or what was noted about it, and who has done so.
+    pub fn erasures(&self, record: &RecordId) -> Result<Vec<Erasure>, Refusal> {
+        let forgotten: Forgotten = self.read(&keys::forgotten(record))?.unwrap_or_default();
+        let orders: BTreeSet<StatementId> = forgotten.orders.into_iter().collect();
+        let shares: BTreeSet<ShareId> = self.grants.shares().copied().collect();
+        let mut all: BTreeMap<(ShareId, OrgId), Erasure> = BTreeMap::new();
+        for share in shares {
+            for one in self.receipts(&share).into_iter().filter(|one| orders.contains(&one.of)) {
+                let (org, asked_at, done_at) = (one.org, one.asked_at, one.done_at);
+                let new = Erasure { share, org, asked_at, done_at };
+                let known = all.entry((share, org)).or_insert(new);
+                known.asked_at = known.asked_at.max(asked_at);
+                known.done_at = known.done_at.zip(done_at).map(|(a, b)| a.max(b));
+            }
+        }
+        Ok(all.into_values().collect())
+    }
+
+    /// A customer that erasures are asked of, by its id or a unique beginning of it: one that is
+    /// there, or one that was forgotten.
+    pub fn find_forgotten(&self, text: &str) -> Result<RecordId, Refusal> {
+        if let Ok(Address::Own { record, .. }) = self.find_record(text, Some(Kind::Customer)) {
+            return Ok(record);
+        }
+        let mut fits = BTreeSet::new();
+        for_each(&self.store, keys::FORGOTTEN, |key, _| {
+            let record = crate::section::record_of(key);
+            fits.extend(record.filter(|r| Kind::Customer.id_text(r).starts_with(text)));
+            Ok::<_, Refusal>(())
+        })?;
+        match (fits.pop_first(), fits.len()) {
+            (Some(record), 0) => Ok(record),
+            (None, _) => Err(Refusal::NotFound { what: "customer", text: text.to_owned() }),
+            (Some(_), more) => Err(Refusal::Ambiguous { text: text.to_owned(), count: more + 1 }),
+        }
+    }
+}
