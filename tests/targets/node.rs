@@ -150,7 +150,8 @@ impl Market {
             let invite = acme.made("/api/v1/partners/invite", json!({})).await;
             let line = json!({ "invite": text(&invite, "invite") });
             bright.made("/api/v1/partners/accept", line).await;
-            let title = json!({ "text": { "title": "Launch", "starts_at": "2027-03-01T09:00:00+08:00" } });
+            let title =
+                json!({ "text": { "title": "Launch", "starts_at": "2027-03-01T09:00:00+08:00" } });
             let event = text(&acme.made("/api/v1/events", title).await, "id");
             let name = json!({ "text": { "name": "Lin", "emails": "lin@example.com" } });
             let customer = text(&acme.made("/api/v1/customers", name).await, "id");
