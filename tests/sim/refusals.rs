@@ -51,9 +51,12 @@ fn an_edit_of_what_its_owner_is_moving_is_told_to_come_back() {
     let at = received(&scene);
     // The publisher has retired the compartment, and nothing of the next one has come.
     let retire = scene.sign(A, Body::Retire { compartment: scene.venue, number: 100 });
-    scene.world.act(C, |r| r.take(retire)).unwrap();
     let edit = vec![put("venue", "MOVED")];
-    assert_eq!(code(scene.world.act(C, |r| r.edit(&at, edit))), "moving");
+    let done = scene.world.begin(C, |r| {
+        r.take(retire)?;
+        r.edit(&at, edit)
+    });
+    assert_eq!(code(done), "moving");
 }
 
 #[test]
@@ -94,8 +97,8 @@ fn each_reason_to_hold_a_bundle_back_has_its_name() {
     assert_eq!(held(&scene, &seal(&first)), "grant_ended");
     scene.world.commit_in_silence(A);
     assert_eq!(held_from(&scene, None, &seal(&first)), "cut");
-    scene.world.act(A, |r| r.revoke(&[second], 0)).unwrap();
-    scene.world.settle();
+    let retire = scene.sign(A, Body::Retire { compartment: brief, number: 100 });
+    scene.world.begin(A, |r| r.take(retire)).unwrap();
     assert_eq!(held(&scene, &seal(&first)), "compartment_retired");
 }
 

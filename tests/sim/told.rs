@@ -111,7 +111,7 @@ fn a_share_is_told_with_its_sections_grants_and_what_would_leave() {
     };
     let outlook =
         |new| replica.outlook(&share, &Proposal { add: vec![new], ..Proposal::default() });
-    let gained = outlook(new(c, &["title"], None)).unwrap().gained;
+    let gained = outlook(new(c, &["starts_at"], None)).unwrap().gained;
     assert_eq!((gained[0].records, gained[0].org), (2, c));
     assert_eq!(outlook(new(c, &["title"], Some("title=NONE"))).unwrap().gained[0].records, 0);
     assert_eq!(refused(outlook(new(d, &["title"], None))).0, "not_partner");
@@ -150,6 +150,8 @@ fn partners_are_told_found_paused_and_let_go() {
     assert_eq!(scene.world.replica(A).find_partner("wood").unwrap(), c);
     scene.world.act(A, |r| r.confirm_partner(&c)).unwrap();
     scene.world.act(A, |r| r.pause_partner(&c)).unwrap();
+    // The other side would dial and be refused for ever.
+    scene.world.cut = vec![(A, C)];
     scene.world.settle();
     let state = |scene: &Scene| scene.world.replica(A).partner(&c).unwrap().partner.state;
     assert_eq!(state(&scene), PartnerState::Paused);
@@ -158,6 +160,7 @@ fn partners_are_told_found_paused_and_let_go() {
     scene.world.settle();
     assert_ne!(scene.text(C, &scene.brief, "title"), "LATER");
     scene.world.act(A, |r| r.resume_partner(&c)).unwrap();
+    scene.world.cut.clear();
     scene.world.settle();
     assert_eq!(
         (state(&scene), scene.text(C, &scene.brief, "title")),
@@ -180,7 +183,7 @@ fn a_roster_joins_what_every_section_shows_of_an_event() {
     let person = scene.world.create(C, Kind::Customer, &[("name", "Lin")]);
     let names = ["consent", "do_not_contact", "name", "type"];
     let seen =
-        fields(Kind::Participation, &["customer", "event", "role", "staff", "status"], false);
+        fields(Kind::Participation, &["customer", "event", "role", "staff_name", "status"], false);
     for scope in [fields(Kind::Customer, &names, false), seen] {
         scene.world.grant(C, A, share, C, scope, 0).unwrap();
     }

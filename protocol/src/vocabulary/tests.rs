@@ -327,10 +327,10 @@ fn a_number_with_many_digits_is_the_same_however_often_it_is_read_and_shown() {
 fn a_tag_without_a_group_is_the_same_however_often_it_is_read_and_shown() {
     for (text, is) in [(":vip", json!(["vip"])), (": a : b", json!([{"group": "a", "name": "b"}]))]
     {
-        let first = parse_text(Kind::Event, "tags", text).unwrap();
-        assert_eq!(to_json(Kind::Event, "tags", &first), is, "{text}");
-        let again = parse_text(Kind::Event, "tags", &to_text(Kind::Event, "tags", &first));
+        let first = parse_text(Kind::Customer, "tags", text).unwrap();
+        assert_eq!(to_json(Kind::Customer, "tags", &first), is, "{text}");
+        let again = parse_text(Kind::Customer, "tags", &to_text(Kind::Customer, "tags", &first));
         assert_eq!(again.unwrap(), first, "{text}");
     }
-    assert!(parse_text(Kind::Event, "tags", ":a:").is_err());
+    assert!(parse_text(Kind::Customer, "tags", ":a:").is_err());
 }
