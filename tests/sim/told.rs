@@ -167,7 +167,8 @@ fn partners_are_told_found_paused_and_let_go() {
         (PartnerState::Paired, "LATER".into())
     );
     scene.world.act(A, |r| r.remove_partner(&b)).unwrap();
-    assert_eq!(scene.world.replica(A).partner_list().len(), 1);
+    let removed = scene.world.replica(A).partner(&b).unwrap().partner.state;
+    assert_eq!(removed, PartnerState::Removed);
 }
 
 #[test]

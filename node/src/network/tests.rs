@@ -400,9 +400,9 @@ async fn a_first_frame_that_comes_byte_by_byte_is_dropped_at_the_deadline() {
     let began = Instant::now();
     // Eight thousand bytes are announced, and one is sent now and then.
     let mut slow = std::pin::pin!(async {
-        let mut bytes = [0, 0, 0x1f, 0x40, 0].into_iter().chain(std::iter::repeat(7));
+        let bytes = [0, 0, 0x1f, 0x40, 0].into_iter().chain(std::iter::repeat(7));
         let mut pause = tokio::time::interval(Duration::from_millis(20));
-        while let Some(byte) = bytes.next() {
+        for byte in bytes {
             pause.tick().await;
             if stream.write_all(&[byte]).await.is_err() || stream.flush().await.is_err() {
                 return;
