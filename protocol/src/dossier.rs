@@ -229,9 +229,11 @@ impl Dossier {
         self.cuts.values().any(|cut| Some(cut.author) == section && cut.cause == *cause)
     }
 
-    /// Statements that name this compartment.
+    /// The publisher's statements that name this compartment.
     pub fn statements(&self) -> impl Iterator<Item = &StatementId> {
-        self.numbers.keys()
+        let section = self.section();
+        let said = move |author: &OrgId| Some(*author) == section || broken(Law::Hearsay);
+        self.numbers.iter().filter(move |(_, (author, _))| said(author)).map(|(id, _)| id)
     }
 }
 

@@ -519,6 +519,9 @@ impl Replica {
             let bytes = key.bytes();
             let Some(known) = self.read::<FacetRow>(&bytes)? else { continue };
             let row = self.evaluate(&opening, &known.leaves)?;
+            if row.fields != known.fields && !broken(Law::PutRight) {
+                self.put_right(&key)?;
+            }
             self.put(&bytes, codec::to_bytes(&row))?;
         }
         Ok(())

@@ -233,7 +233,12 @@ impl Replica {
         digest: Nonce32,
         logs: &[Height],
     ) -> Result<(), Refusal> {
-        let mut have = Vec::new();
+        let (mut have, mut forked) = (Vec::new(), Vec::new());
+        for at in logs {
+            if self.goes_another_way(at)? {
+                forked.push(*at);
+            }
+        }
         let Some(session) = self.sessions.get_mut(&conn) else { return Ok(()) };
         if self.grants.opener(&share).is_none() {
             return Ok(());
@@ -257,11 +262,30 @@ impl Replica {
             }
         }
         session.settling.insert(share, digest);
+        session.wanted.extend(forked.iter().map(|at| at.log));
+        for at in forked {
+            self.send(conn, &Frame::Want { log: at.log, from: at.height - 1 });
+        }
         for (log, height) in have {
             self.send(conn, &Frame::Stored { log, height });
         }
         self.request(conn);
         self.conclude(conn)
+    }
+
+    /// Whether a peer has another bundle than this node at a place of a log: with both of them the
+    /// fork is proved, though neither is ever continued.
+    fn goes_another_way(&self, at: &Height) -> Result<bool, Refusal> {
+        let Some(state) = self.logs.get(&at.log) else { return Ok(false) };
+        let unknown = at.height == 0 || at.head == Nonce32([0; 32]);
+        if unknown || at.height > state.height.min(self.unforked(&at.log)) || broken(Law::Heads) {
+            return Ok(false);
+        }
+        let head = match state.height == at.height {
+            true => state.head,
+            false => Nonce32(self.bundle(&at.log, at.height - 1)?.header.id().0),
+        };
+        Ok(head != at.head)
     }
 
     /// Asks for offered logs that nobody else is sending. Who has less of a log than this peer is
@@ -414,7 +438,9 @@ impl Replica {
                     session.announced.remove(&log);
                 }
             }
-            self.send(conn, &Frame::Gone { log });
+            if !broken(Law::Gone) {
+                self.send(conn, &Frame::Gone { log });
+            }
         }
         Ok(())
     }

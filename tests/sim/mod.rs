@@ -16,3 +16,4 @@ mod steps;
 mod hostile;
 mod story;
 mod told;
+mod villain;

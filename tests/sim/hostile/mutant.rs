@@ -121,7 +121,7 @@ fn bundle(scene: &mut Scene, pool: &Pool, dice: &mut Dice) -> Verified {
         pen.at = Hlc(edge(dice));
     }
     let brief = scene.brief;
-    let text = format!("MUTANT-{}", dice.below(1000));
+    let text = format!("MUTANT-{}", dice.below(1 << 30));
     let mut leaf = match scene.facet(A, &brief) {
         Some(_) => scene.leaf(&pen.log(), &brief, put("title", &text)),
         None => {
@@ -197,7 +197,7 @@ fn frame(scene: &mut Scene, pool: &Pool, dice: &mut Dice) -> Frame {
 }
 
 /// Flips, cuts, doubles or overwrites bytes.
-fn mutate(bytes: &mut Vec<u8>, dice: &mut Dice) {
+pub fn mutate(bytes: &mut Vec<u8>, dice: &mut Dice) {
     for _ in 0..=dice.below(3) {
         if bytes.is_empty() {
             return;
