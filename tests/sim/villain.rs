@@ -10,12 +10,13 @@ use crate::ingest::FacetRow;
 use crate::keys::{self, FacetKey};
 use crate::message::{Approach, Blob, Frame, Height, VERSION};
 use crate::replica::{Conn, Replica};
+use crate::scene::{Pen, bytes};
 use crate::sign::SigningKey;
 use crate::statement::{Body, Cause, Mark, Nonce32, RecordTurn, Scope, Statement};
 use crate::store::Store;
 use crate::time::Hlc;
 
-use super::hostile::{Pen, bytes, mutant::mutate};
+use super::hostile::mutant::mutate;
 use super::model::{Known, What};
 use super::random::Sim;
 use super::records::{Form, fields_of, shared_fields};
