@@ -68,6 +68,10 @@ pub struct World {
     pub sent: Vec<(usize, usize, Vec<u8>)>,
     /// Of 100 frames, how many arrive twice.
     pub doubled_in_100: usize,
+    /// Of 1000 frames, how many are lost, and the connection with them.
+    pub lost_in_1000: usize,
+    /// Ends of broken connections that have not noticed yet: org, its peer, connection.
+    unnoticed: Vec<(usize, usize, Conn)>,
     pub refusals: Vec<(usize, &'static str)>,
     /// Connections whose other end is no replica but a test that sends what it likes.
     pub raw: BTreeMap<Conn, RawEnd>,
@@ -78,6 +82,8 @@ pub struct World {
 pub struct RawEnd {
     /// Who was connected to.
     pub to: usize,
+    /// The org whose key the test uses, if it is one of the world.
+    pub from: Option<usize>,
     /// Frames that came, oldest first.
     pub frames: Vec<Vec<u8>>,
     /// Why the honest side closed it.
@@ -97,6 +103,8 @@ impl World {
             frames: Vec::new(),
             sent: Vec::new(),
             doubled_in_100: 0,
+            lost_in_1000: 0,
+            unnoticed: Vec::new(),
             refusals: Vec::new(),
             raw: BTreeMap::new(),
         };
@@ -181,6 +189,8 @@ impl World {
         for conn in conns {
             self.hang_up(conn);
         }
+        self.unnoticed.retain(|(at, ..)| *at != org);
+        self.raw.retain(|_, raw| raw.to != org);
     }
 
     pub fn is_up(&self, org: usize) -> bool {
@@ -195,16 +205,21 @@ impl World {
     pub fn connect_raw(&mut self, key: PublicKey, to: usize) -> Conn {
         let conn = self.next_conn;
         self.next_conn += 1;
-        self.raw.insert(conn, RawEnd { to, frames: Vec::new(), closed: None });
+        self.raw.insert(conn, self.raw_end(key, to));
         self.act(to, |r| r.opened(conn, key, false)).expect("opening");
         conn
+    }
+
+    fn raw_end(&self, key: PublicKey, to: usize) -> RawEnd {
+        let from = self.orgs.iter().position(|org| org.identity.node.public() == key);
+        RawEnd { to, from, frames: Vec::new(), closed: None }
     }
 
     /// The same, as if the node had dialled.
     pub fn connect_raw_as_listener(&mut self, key: PublicKey, dialer: usize) -> Conn {
         let conn = self.next_conn;
         self.next_conn += 1;
-        self.raw.insert(conn, RawEnd { to: dialer, frames: Vec::new(), closed: None });
+        self.raw.insert(conn, self.raw_end(key, dialer));
         self.act(dialer, |r| r.opened(conn, key, true)).expect("opening");
         conn
     }
@@ -258,6 +273,10 @@ impl World {
                         self.sent.push((org, to, frame.clone()));
                         link.queues[side].push_back(frame);
                     } else if let Some(raw) = self.raw.get_mut(&conn) {
+                        if let Some(to) = raw.from {
+                            self.sent.push((org, to, frame.clone()));
+                            self.frames.push((to, frame.clone()));
+                        }
                         raw.frames.push(frame);
                     }
                 }
@@ -296,20 +315,65 @@ impl World {
     fn hang_up(&mut self, conn: Conn) {
         let Some(link) = self.links.remove(&conn) else { return };
         for org in [link.dialer, link.listener] {
-            if self.is_up(org) {
-                self.act(org, |replica| replica.closed(conn)).expect("closing");
+            self.notice(org, conn);
+        }
+    }
+
+    fn link(&self, a: usize, b: usize) -> Option<Conn> {
+        let joins = |link: &Link| [(a, b), (b, a)].contains(&(link.dialer, link.listener));
+        self.links.iter().find(|(_, link)| joins(link)).map(|(conn, _)| *conn)
+    }
+
+    /// Breaks the connection between two orgs, if there is one; both know at once.
+    pub fn disconnect(&mut self, a: usize, b: usize) {
+        if let Some(conn) = self.link(a, b) {
+            self.hang_up(conn);
+        }
+    }
+
+    /// Breaks a connection with all that is under way on it; one end may notice later.
+    pub fn sever(&mut self, a: usize, b: usize) {
+        if let Some(conn) = self.link(a, b) {
+            self.tear(conn);
+        }
+    }
+
+    fn tear(&mut self, conn: Conn) {
+        let Some(link) = self.links.remove(&conn) else { return };
+        let late = self.dice.below(3);
+        for (end, (org, peer)) in
+            [(link.dialer, link.listener), (link.listener, link.dialer)].into_iter().enumerate()
+        {
+            if end == late {
+                self.unnoticed.push((org, peer, conn));
+            } else {
+                self.notice(org, conn);
             }
         }
     }
 
-    /// Breaks the connection between two orgs, if there is one.
-    pub fn disconnect(&mut self, a: usize, b: usize) {
-        let found = self
-            .links
-            .iter()
-            .find(|(_, link)| [(a, b), (b, a)].contains(&(link.dialer, link.listener)));
-        if let Some(conn) = found.map(|(conn, _)| *conn) {
-            self.hang_up(conn);
+    fn notice(&mut self, org: usize, conn: Conn) {
+        if self.is_up(org) {
+            self.act(org, |replica| replica.closed(conn)).expect("closing");
+        }
+    }
+
+    /// Both ends know of what has broken: of every connection, or of those between two orgs.
+    pub fn notice_broken(&mut self, between: Option<(usize, usize)>) {
+        let fits = |a, b| between.is_none_or(|pair| pair == (a, b) || pair == (b, a));
+        let (now, later) = std::mem::take(&mut self.unnoticed)
+            .into_iter()
+            .partition(|(org, peer, _)| fits(*org, *peer));
+        self.unnoticed = later;
+        for (org, _, conn) in Vec::<(usize, usize, Conn)>::from(now) {
+            self.notice(org, conn);
+        }
+    }
+
+    /// Ends the connections that a test holds by hand.
+    pub fn close_raw(&mut self) {
+        for (conn, raw) in std::mem::take(&mut self.raw) {
+            self.notice(raw.to, conn);
         }
     }
 
@@ -324,13 +388,12 @@ impl World {
                 else {
                     continue;
                 };
-                let joined = |link: &Link| {
-                    [(org, other), (other, org)].contains(&(link.dialer, link.listener))
-                };
                 let blocked = [(org, other), (other, org)].iter().any(|p| self.cut.contains(p));
-                if !self.is_up(other) || blocked || self.links.values().any(joined) {
+                if !self.is_up(other) || blocked || self.link(org, other).is_some() {
                     continue;
                 }
+                // A node holds one session with a peer: a new connection ends an older one.
+                self.notice_broken(Some((org, other)));
                 let conn = self.next_conn;
                 self.next_conn += 1;
                 let queues = [VecDeque::new(), VecDeque::new()];
@@ -367,6 +430,10 @@ impl World {
             self.hang_up(conn);
             return true;
         }
+        if self.lost_in_1000 > 0 && self.dice.below(1000) < self.lost_in_1000 {
+            self.tear(conn);
+            return true;
+        }
         self.now += 1;
         self.frames.push((to, frame.clone()));
         let times = 1 + usize::from(self.dice.chance(self.doubled_in_100));
@@ -388,6 +455,7 @@ impl World {
 
     /// Lets everything arrive.
     pub fn settle(&mut self) {
+        self.notice_broken(None);
         for _ in 0..200_000 {
             self.dial();
             if !self.deliver_one() {

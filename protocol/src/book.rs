@@ -303,9 +303,8 @@ impl Replica {
         let Some(record) = self.read::<RecordId>(&keys::published(&key.share, &key.record))? else {
             return Ok(());
         };
-        // What the book does not take, the publisher's next change puts right for all readers.
         if before != after {
-            self.dirty.records.insert((key.kind, record));
+            self.put_right(key)?;
         }
         let mut edits = Vec::new();
         let names: std::collections::BTreeSet<&String> =
@@ -321,6 +320,15 @@ impl Replica {
         }
         if !edits.is_empty() {
             self.edit_book(key.kind, &record, &edits, Some(by))?;
+        }
+        Ok(())
+    }
+
+    /// What this org's book does not take from a facet of its section, and what a fork takes from
+    /// the facet, the publisher's next change puts right for all readers.
+    pub(crate) fn put_right(&mut self, key: &FacetKey) -> Result<(), Refusal> {
+        if let Some(record) = self.read::<RecordId>(&keys::published(&key.share, &key.record))? {
+            self.dirty.records.insert((key.kind, record));
         }
         Ok(())
     }

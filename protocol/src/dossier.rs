@@ -238,9 +238,11 @@ impl Dossier {
         self.cuts.contains_key(&(*author, *cause))
     }
 
-    /// Statements that name this compartment.
+    /// The publisher's statements that name this compartment.
     pub fn statements(&self) -> impl Iterator<Item = &StatementId> {
-        self.numbers.keys()
+        let section = self.section();
+        let said = move |author: &OrgId| Some(*author) == section || broken(Law::Hearsay);
+        self.numbers.iter().filter(move |(_, (author, _))| said(author)).map(|(id, _)| id)
     }
 }
 

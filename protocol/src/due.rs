@@ -111,7 +111,9 @@ impl Replica {
         for link in chain {
             due.add(link.id.into());
             for (revocation, _) in self.grants.revocations(&link.id) {
-                due.add(revocation);
+                if !broken(Law::Revocations) {
+                    due.add(revocation);
+                }
             }
         }
     }
@@ -153,11 +155,8 @@ impl Replica {
         for statement in dossier.statements().filter(by_others) {
             match self.statements.get(statement).map(|s| s.body()) {
                 Some(Body::Cut { cause, .. }) => {
-                    match cause {
-                        Cause::Revoke(cause) | Cause::Retire(cause) | Cause::EndNode(cause) => {
-                            due.add(*cause);
-                        }
-                        Cause::Fork(_) => {}
+                    if let Some(cause) = self.ending(cause) {
+                        due.add(cause);
                     }
                     due.add(*statement);
                 }
@@ -180,6 +179,21 @@ impl Replica {
             Some(Body::Cut { .. }) => 1,
             Some(_) | None => 2,
         }
+    }
+
+    /// The statement that a cut follows from, if it is one that ends something: no cut can make a
+    /// node pass on any other.
+    fn ending(&self, cause: &Cause) -> Option<StatementId> {
+        let (Cause::Revoke(id) | Cause::Retire(id) | Cause::EndNode(id)) = cause else {
+            return None;
+        };
+        let ends = match (cause, self.statements.get(id)?.body()) {
+            (Cause::Revoke(_), Body::Revoke { .. })
+            | (Cause::Retire(_), Body::Retire { .. })
+            | (Cause::EndNode(_), Body::EndNode { .. }) => true,
+            _ => broken(Law::Hearsay),
+        };
+        ends.then_some(*id)
     }
 
     /// Appends to every peer's outbox what has become due to its org.

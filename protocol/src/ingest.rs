@@ -535,12 +535,8 @@ impl Replica {
             let bytes = key.bytes();
             let Some(known) = self.read::<FacetRow>(&bytes)? else { continue };
             let row = self.evaluate(&opening, &known.leaves)?;
-            if opening.section == self.me.party.org
-                && row.fields != known.fields
-                && let Some(record) = self.read(&keys::published(&key.share, &key.record))?
-            {
-                // What the book has taken over since flows out again.
-                self.dirty.records.insert((key.kind, record));
+            if row.fields != known.fields && !broken(Law::PutRight) {
+                self.put_right(&key)?;
             }
             self.put(&bytes, codec::to_bytes(&row))?;
         }

@@ -60,6 +60,16 @@ pub(crate) enum Law {
     Retired,
     /// A record that comes back begins its next turn.
     Turn,
+    /// Whoever was sent a statement is sent what ends it.
+    Revocations,
+    /// Only the publisher's word on its section is passed on, with what it follows from.
+    Hearsay,
+    /// Who can no longer serve a log says so.
+    Gone,
+    /// A log that goes another way elsewhere is looked into.
+    Heads,
+    /// What a fork takes from a section its publisher writes anew.
+    PutRight,
     /// Who was let in is told of what was there before.
     Announce,
     /// A commit is durable before anybody hears of it.

@@ -232,7 +232,12 @@ impl Replica {
         digest: Nonce32,
         logs: &[Height],
     ) -> Result<(), Refusal> {
-        let mut have = Vec::new();
+        let (mut have, mut forked) = (Vec::new(), Vec::new());
+        for at in logs {
+            if self.goes_another_way(at)? {
+                forked.push(*at);
+            }
+        }
         // Who has not heard of a revocation yet may offer what this org must not have any more.
         let lost: Vec<LogId> =
             logs.iter().filter(|at| self.is_lost(&at.compartment)).map(|at| at.log).collect();
@@ -259,11 +264,30 @@ impl Replica {
             }
         }
         session.settling.insert(share, digest);
+        session.wanted.extend(forked.iter().map(|at| at.log));
+        for at in forked {
+            self.send(conn, &Frame::Want { log: at.log, from: at.height - 1 });
+        }
         for (log, height) in have {
             self.send(conn, &Frame::Stored { log, height });
         }
         self.request(conn);
         self.conclude(conn)
+    }
+
+    /// Whether a peer has another bundle than this node at a place of a log: with both of them the
+    /// fork is proved, though neither is ever continued.
+    fn goes_another_way(&self, at: &Height) -> Result<bool, Refusal> {
+        let Some(state) = self.logs.get(&at.log) else { return Ok(false) };
+        let unknown = at.height == 0 || at.head == Nonce32([0; 32]);
+        if unknown || at.height > state.height.min(self.unforked(&at.log)) || broken(Law::Heads) {
+            return Ok(false);
+        }
+        let head = match state.height == at.height {
+            true => state.head,
+            false => Nonce32(self.bundle(&at.log, at.height - 1)?.header.id().0),
+        };
+        Ok(head != at.head)
     }
 
     /// Asks for offered logs that nobody else is sending. Who has less of a log than this peer is
@@ -418,7 +442,9 @@ impl Replica {
                     session.announced.remove(&log);
                 }
             }
-            self.send(conn, &Frame::Gone { log });
+            if !broken(Law::Gone) {
+                self.send(conn, &Frame::Gone { log });
+            }
         }
         Ok(())
     }

@@ -158,6 +158,21 @@ pub fn who_lost_its_grant_does_not_learn_who_came_later() {
 }
 
 #[test]
+pub fn who_only_read_hears_that_it_has_ended() {
+    let (mut world, share, _) = begin();
+    world.pair(B, C);
+    let above = world.grant(A, B, share, A, title(false), 1).unwrap();
+    world.settle();
+    let below = world.grant(B, C, share, A, title(false), 0).unwrap();
+    world.settle();
+    world.act(A, |r| r.revoke(&[above], 1)).unwrap();
+    world.settle();
+    let state = |org: usize, grant| world.replica(org).grant_state(grant);
+    assert_eq!(state(B, &above), crate::sharing::GrantState::Revoked);
+    assert_eq!(state(C, &below), crate::sharing::GrantState::Revoked);
+}
+
+#[test]
 pub fn an_editor_that_keeps_another_grant_goes_on_after_one_was_revoked() {
     let (mut world, share, event) = begin();
     world.grant(A, B, share, A, title(true), 0).unwrap();

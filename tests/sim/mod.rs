@@ -18,3 +18,4 @@ mod steps;
 mod hostile;
 mod story;
 mod told;
+mod villain;

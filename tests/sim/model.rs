@@ -99,6 +99,10 @@ pub struct Model {
     pub adopted: BTreeSet<(usize, usize, usize)>,
     /// From a share and the id a record has there to the record.
     pub names: BTreeMap<(usize, RecordId), usize>,
+    /// Orgs that sign whatever they like: nothing is promised to them or about what is theirs.
+    pub hostile: BTreeSet<usize>,
+    /// Tokens of changes that must never count.
+    pub void: BTreeSet<usize>,
     /// By record and field: the orgs that could ever read it.
     pub ever: BTreeMap<(usize, String), Orgs>,
 }
@@ -122,6 +126,11 @@ impl Known {
             }
         }
         known
+    }
+
+    /// Whether a grant is known.
+    pub fn heard_of(&self, grant: GrantId) -> bool {
+        self.grants.contains(&grant)
     }
 
     /// Whether an org is known to have revoked a grant.

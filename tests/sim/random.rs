@@ -1,8 +1,9 @@
 //! Random worlds on seeds, watched by the oracle after every frame; what fails is made small.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::id::LogId;
 use crate::vocabulary::Kind;
 use crate::world::{Crash, Dice, World};
 
@@ -10,8 +11,9 @@ use super::check::Memory;
 use super::listener::Listener;
 use super::model::{Model, Secret};
 use super::oracle::Oracle;
-use super::settled::check_settled;
+use super::settled::{check_same, check_settled};
 use super::steps::{Step, Verb};
+use super::villain::Hoarded;
 
 /// How every world begins, so that there is something to share.
 const BEGIN: [Verb; 16] = [
@@ -36,6 +38,12 @@ const BEGIN: [Verb; 16] = [
 /// Frames within which a world must come to rest.
 const REST: usize = 30_000;
 
+/// Orgs in a world; few more often than many, which take longer.
+const SIZES: [usize; 12] = [2, 2, 3, 3, 3, 3, 3, 4, 4, 4, 5, 6];
+
+/// The most orgs in a world.
+pub const MOST: usize = 6;
+
 /// A world, what is known to have happened in it, and who watches.
 pub struct Sim {
     pub world: World,
@@ -49,6 +57,12 @@ pub struct Sim {
     pub log: Vec<String>,
     /// The kinds of record in this world; few, so that they meet.
     pub kinds: Vec<Kind>,
+    /// What hostile orgs keep for later.
+    pub hoard: Vec<Hoarded>,
+    /// Logs of theirs that somebody was sent while they had a right to write them.
+    pub given_out: BTreeSet<LogId>,
+    /// The frames with which orgs were paired, and who let them in.
+    pub invited: Vec<(usize, Vec<u8>)>,
 }
 
 /// How a world ended.
@@ -63,7 +77,7 @@ impl Sim {
     pub fn begin(seed: u64, most: usize) -> Result<Self, String> {
         let mut dice = Dice::new(seed);
         let mut model = Model::default();
-        let orgs = 2 + dice.below(most - 1);
+        let orgs = SIZES[dice.below(SIZES.len())].min(most);
         let names: Vec<String> = (0..orgs)
             .map(|org| format!("Org{org} {}", model.token(Secret::Name { org })))
             .collect();
@@ -72,8 +86,15 @@ impl Sim {
         for org in &mut world.orgs {
             org.skew_ms = dice.below(3_600_000) as i64 - 1_800_000;
         }
+        // One world in three has a hostile org, every tenth two; most open no share.
+        let villains = [0, 0, 0, 0, 0, 0, 0, 1, 1, 2][dice.below(10)].min(orgs.saturating_sub(2));
+        while model.hostile.len() < villains {
+            let from = usize::from(dice.chance(80));
+            model.hostile.insert(from + dice.below(orgs - from));
+        }
         let (oracle, crash, log) = (Oracle::default(), None, Vec::new());
         let listener = seed.is_multiple_of(8).then(Listener::default);
+        let (hoard, given_out, invited) = (Vec::new(), BTreeSet::new(), Vec::new());
         let kinds = match dice.below(6) {
             0 => vec![Kind::Event],
             1 => vec![Kind::Event, Kind::Customer],
@@ -81,7 +102,19 @@ impl Sim {
             4 => vec![Kind::Customer, Kind::Customer, Kind::Participation],
             _ => vec![Kind::Customer, Kind::Interaction, Kind::Followup],
         };
-        let mut sim = Self { world, model, oracle, listener, dice, crash, log, kinds };
+        let mut sim = Self {
+            world,
+            model,
+            oracle,
+            listener,
+            dice,
+            crash,
+            log,
+            kinds,
+            hoard,
+            given_out,
+            invited,
+        };
         for newcomer in 1..orgs {
             let inviter = sim.dice.below(newcomer);
             sim.model.paired.insert((inviter, newcomer));
@@ -93,8 +126,11 @@ impl Sim {
             }
         }
         sim.open_share(0)?;
+        sim.keep_invites();
+        sim.log.push(format!("  hostile: {:?}", sim.model.hostile));
         sim.look()?;
         sim.world.doubled_in_100 = 2;
+        sim.world.lost_in_1000 = [0, 3, 30][sim.dice.below(3)];
         Ok(sim)
     }
 
@@ -161,6 +197,10 @@ impl Sim {
     pub fn settle(&mut self) -> Result<(), String> {
         self.world.cut.clear();
         self.world.doubled_in_100 = 0;
+        self.world.lost_in_1000 = 0;
+        self.world.notice_broken(None);
+        self.world.close_raw();
+        self.reconnect_the_hostile();
         for org in 0..self.world.orgs.len() {
             if !self.world.is_up(org) {
                 self.restart(org, None)?;
@@ -182,10 +222,22 @@ impl Sim {
         Err("the world does not come to rest".to_owned())
     }
 
+    /// What hostile orgs have made others believe about their own sessions ends with those.
+    fn reconnect_the_hostile(&mut self) {
+        for org in self.model.hostile.clone() {
+            for other in 0..self.world.orgs.len() {
+                self.world.disconnect(org, other);
+            }
+        }
+    }
+
     fn run(&mut self, steps: &[Step]) -> Result<(), String> {
         for step in steps {
             self.take(*step)?;
             self.listen()?;
+            if step.verb == Verb::Wait {
+                check_same(self)?;
+            }
         }
         self.settle()?;
         self.listen()?;
@@ -251,7 +303,8 @@ fn shrink(seed: u64, most: usize, steps: &[Step], failure: Failure) -> (Vec<Step
     (steps, failure)
 }
 
-fn number(name: &str, default: u64) -> u64 {
+/// A number from the environment.
+pub fn number(name: &str, default: u64) -> u64 {
     #[allow(clippy::disallowed_methods, reason = "a test may be told how long to run")]
     let value = std::env::var(name);
     value.ok().and_then(|text| text.parse().ok()).unwrap_or(default)
@@ -288,14 +341,14 @@ fn way(what: &str) -> String {
 
 #[test]
 fn no_promise_breaks_in_random_worlds() {
-    worlds(number("ENTENTE_FIRST", 0), number("ENTENTE_SEEDS", 256), 4, 40);
+    worlds(number("ENTENTE_FIRST", 0), number("ENTENTE_SEEDS", 256), MOST, 40);
 }
 
 #[test]
 fn the_same_seed_gives_the_same_trace() {
     for seed in 0..4 {
         let steps = steps(seed, 40);
-        let hash = || play(seed, 4, &steps).map_err(|failure| failure.what);
+        let hash = || play(seed, MOST, &steps).map_err(|failure| failure.what);
         assert_eq!(hash(), hash());
     }
 }

@@ -146,7 +146,7 @@ impl Sim {
         value(Kind::Customer, "consent", &format!("[{}]", texts.join(",")))
     }
 
-    fn edits(&mut self, record: usize, by: usize, name: &'static str, form: Form) -> Edit {
+    pub fn edits(&mut self, record: usize, by: usize, name: &'static str, form: Form) -> Edit {
         let kind = self.model.records[record].kind;
         let field = name.to_owned();
         if self.dice.chance(12) {

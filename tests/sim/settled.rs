@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::bundle::Verified;
 use crate::codec;
 use crate::dossier::Opening;
-use crate::id::{CompartmentId, LogId, OrgId};
+use crate::id::{BundleId, CompartmentId, LogId, OrgId};
 use crate::identity::OrgKeys;
 use crate::ingest::{FacetRow, LeafRef};
 use crate::keys::{self, FacetKey};
@@ -28,27 +28,34 @@ type Rows = BTreeMap<FacetKey, FacetRow>;
 
 /// Everything that must hold at rest.
 pub fn check_settled(sim: &mut Sim) -> Result<(), String> {
-    for org in 0..sim.world.orgs.len() {
-        let replica = sim.world.replica(org);
-        if replica.unfinished() > 0 {
-            return Err(format!("I2: org {org} waits for {:?}", replica.stalled()));
+    let honest: Vec<usize> =
+        (0..sim.world.orgs.len()).filter(|org| !sim.model.hostile.contains(org)).collect();
+    for org in honest.iter().copied() {
+        let waits = sim.waits(sim.world.replica(org));
+        if !waits.is_empty() {
+            return Err(format!("I2: org {org} waits for {waits:?}"));
         }
     }
-    sim.oracle.check_logs(&sim.world)?;
+    sim.oracle.check_logs(&sim.world, &sim.model)?;
     check_views(sim)?;
     check_previews(sim)?;
+    check_told(sim)?;
     check_erased(sim)?;
-    check_receipts(sim)?;
-    check_erasures(sim)?;
+    // A hostile org answers what it likes, and passes on to those below it what it likes.
+    if sim.model.hostile.is_empty() {
+        check_receipts(sim)?;
+        check_erasures(sim)?;
+    }
     let rows: Vec<Rows> =
         (0..sim.world.orgs.len()).map(|org| rows(sim.world.replica(org))).collect();
     check_agreement(sim, &rows)?;
-    check_authors(sim, &rows)?;
-    for (org, rows) in rows.iter().enumerate() {
-        check_rebuilt(sim.world.replica(org), rows)
+    for org in honest.iter().copied() {
+        check_authors(sim, org, &rows[org])?;
+        check_void(sim, org, &rows[org])?;
+        check_rebuilt(sim.world.replica(org), &rows[org])
             .map_err(|what| format!("{what} at org {org}"))?;
     }
-    let org = sim.dice.below(sim.world.orgs.len());
+    let org = honest[sim.dice.below(honest.len())];
     check_shuffled(sim, org, &rows[org])
 }
 
@@ -64,10 +71,14 @@ fn check_views(sim: &Sim) -> Result<(), String> {
             }
             let book = world.replica(owner).book_row(record.kind, &record.id);
             let book = book.map_err(|e| e.to_string())?.map(|row| row.fields).unwrap_or_default();
+            if model.hostile.contains(&owner) {
+                continue;
+            }
             for ((share, id), _) in model.names.iter().filter(|(_, named)| **named == index) {
                 let readers = model.readers(world, &known, *share, index);
                 let publishes = model.contributes(world, &known, *share, owner);
-                for org in (0..world.orgs.len()).filter(|org| *org != owner) {
+                let honest = |org: &usize| *org != owner && !model.hostile.contains(org);
+                for org in (0..world.orgs.len()).filter(honest) {
                     let mine = readers.iter().filter(|g| model.grants[**g].to == org);
                     let granted: BTreeSet<&String> =
                         mine.flat_map(|g| fields_of(&model.grants[*g].what)).collect();
@@ -88,9 +99,10 @@ fn check_views(sim: &Sim) -> Result<(), String> {
 fn check_previews(sim: &Sim) -> Result<(), String> {
     let (world, model) = (&sim.world, &sim.model);
     let orgs = world.orgs.len();
+    let honest = |org: &usize| !model.hostile.contains(org);
     for (owner, org, share) in (0..orgs)
         .flat_map(|owner| (0..orgs).map(move |org| (owner, org)))
-        .filter(|(owner, org)| owner != org)
+        .filter(|(owner, org)| owner != org && honest(owner) && honest(org))
         .flat_map(|(owner, org)| (0..model.shares.len()).map(move |share| (owner, org, share)))
     {
         let (id, section) = (&model.shares[share].id, world.id(owner));
@@ -104,6 +116,29 @@ fn check_previews(sim: &Sim) -> Result<(), String> {
         seen.retain(|view| view.share == Some(*id) && view.section == section);
         if told.collect::<Vec<_>>() != seen {
             return Err(format!("org {owner} is wrong about what org {org} sees in share {share}"));
+        }
+    }
+    Ok(())
+}
+
+/// Whoever stands in a chain knows what has ended in it.
+fn check_told(sim: &Sim) -> Result<(), String> {
+    let (world, model) = (&sim.world, &sim.model);
+    let known: Vec<Known> = (0..world.orgs.len()).map(|o| Known::of(world.replica(o))).collect();
+    let honest = |org: &usize| !model.hostile.contains(org);
+    for (grant, last) in model.grants.iter().enumerate() {
+        let chain = model.chain(grant);
+        let issuers: Vec<usize> = chain.iter().map(|link| model.grants[*link].from).collect();
+        let members = issuers.iter().copied().chain([last.to]).filter(honest);
+        for org in members.filter(|org| known[*org].heard_of(last.id)) {
+            let told = |by: &usize, link: &usize| {
+                let (grant, author) = (&model.grants[*link].id, &world.id(*by));
+                !known[*by].revoked_by(grant, author) || known[org].revoked_by(grant, author)
+            };
+            let mut by = issuers.iter().filter(|by| honest(by));
+            if let Some(by) = by.find(|by| !chain.iter().all(|link| told(by, link))) {
+                return Err(format!("I4: org {org} does not know what {by} ended above {grant}"));
+            }
         }
     }
     Ok(())
@@ -144,7 +179,7 @@ fn check_view(
 fn check_erased(sim: &Sim) -> Result<(), String> {
     let (world, model) = (&sim.world, &sim.model);
     let known: Vec<Known> = (0..world.orgs.len()).map(|o| Known::of(world.replica(o))).collect();
-    for org in 0..world.orgs.len() {
+    for org in (0..world.orgs.len()).filter(|org| !model.hostile.contains(org)) {
         let found: BTreeSet<usize> = world.orgs[org]
             .disk
             .contents()
@@ -156,7 +191,7 @@ fn check_erased(sim: &Sim) -> Result<(), String> {
                 continue;
             };
             let owner = model.records[*record].owner;
-            if owner == org && !model.records[*record].deleted {
+            if model.hostile.contains(&owner) || owner == org && !model.records[*record].deleted {
                 continue;
             }
             let reads = (0..model.shares.len()).any(|share| {
@@ -250,7 +285,8 @@ fn place(leaf: &LeafRef) -> (LogId, u64, u16) {
 fn check_agreement(sim: &Sim, rows: &[Rows]) -> Result<(), String> {
     let world = &sim.world;
     let index = |id: &OrgId| (0..world.orgs.len()).find(|org| world.id(*org) == *id);
-    for owner in 0..world.orgs.len() {
+    let honest = |org: &usize| !sim.model.hostile.contains(org);
+    for owner in (0..world.orgs.len()).filter(honest) {
         let replica = world.replica(owner);
         let known = Known::of(replica);
         // While a right to publish has ended nobody says how far what was written under it counts.
@@ -266,7 +302,9 @@ fn check_agreement(sim: &Sim, rows: &[Rows]) -> Result<(), String> {
         for (id, _, _) in own {
             let mine = held(replica, id, &rows[owner]);
             for reader in replica.access().readers(id, world.clock(owner)) {
-                let Some(org) = index(&reader).filter(|org| *org != owner) else { continue };
+                let Some(org) = index(&reader).filter(|org| *org != owner && honest(org)) else {
+                    continue;
+                };
                 let theirs = held(world.replica(org), id, &rows[org]);
                 for (what, same) in [
                     ("dossier", mine.0 == theirs.0),
@@ -285,14 +323,46 @@ fn check_agreement(sim: &Sim, rows: &[Rows]) -> Result<(), String> {
     Ok(())
 }
 
-type Held<'a> =
-    (BTreeSet<crate::id::StatementId>, Vec<(LogId, u64)>, Vec<(&'a FacetKey, &'a FacetRow)>);
+/// At any time: two honest orgs with the same dossier and bundles of a compartment have the same
+/// rows of it.
+pub fn check_same(sim: &Sim) -> Result<(), String> {
+    let honest = |org: &usize| !sim.model.hostile.contains(org) && sim.world.is_up(*org);
+    let orgs: Vec<usize> = (0..sim.world.orgs.len()).filter(honest).collect();
+    let rows: Vec<Rows> = orgs.iter().map(|org| rows(sim.world.replica(*org))).collect();
+    let all: Vec<(&Replica, &Rows)> =
+        orgs.iter().map(|org| sim.world.replica(*org)).zip(&rows).collect();
+    for (at, (one, one_rows)) in all.iter().enumerate() {
+        for (other, other_rows) in &all[at + 1..] {
+            for (id, _, _) in one.dossiers.iter().filter(|(_, opening, _)| opening.share.is_some())
+            {
+                let (mine, theirs) = (held(one, id, one_rows), held(other, id, other_rows));
+                if (&mine.0, &mine.1) == (&theirs.0, &theirs.1) && mine.2 != theirs.2 {
+                    let (one, other) = (&one.me().name, &other.me().name);
+                    return Err(format!(
+                        "I2: {one} and {other} know the same of {id}\n{mine:?}\n{theirs:?}"
+                    ));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What decides in a compartment, how far each log counts and up to which bundle, and the rows.
+type Held<'a> = (
+    BTreeSet<crate::id::StatementId>,
+    Vec<(LogId, u64, BundleId)>,
+    Vec<(&'a FacetKey, &'a FacetRow)>,
+);
 
 fn held<'a>(replica: &Replica, id: &CompartmentId, rows: &'a Rows) -> Held<'a> {
+    let section = replica.dossiers.get(id).map(|(opening, _)| opening.section);
     let decides = |statement: &&Statement| match statement.body() {
         Body::Retire { compartment, .. }
         | Body::Cut { compartment, .. }
-        | Body::Erase { compartment, .. } => compartment == id,
+        | Body::Erase { compartment, .. } => {
+            compartment == id && Some(statement.author()) == section
+        }
         _ => false,
     };
     let dossier = replica.statements.values().filter(decides).map(Statement::id).collect();
@@ -300,32 +370,46 @@ fn held<'a>(replica: &Replica, id: &CompartmentId, rows: &'a Rows) -> Held<'a> {
     // What lies above a cut may be held or not.
     let logs = logs
         .map(|(log, state)| (*log, replica.counted_height(log, state)))
-        .filter(|(_, height)| *height > 0);
+        .filter(|(_, height)| *height > 0)
+        .map(|(log, height)| {
+            let last = replica.bundle(&log, height - 1).expect("a held bundle");
+            (log, height, last.header.id())
+        });
     let rows = rows.iter().filter(|(key, row)| key.compartment == *id && row.active > 0);
     (dossier, logs.collect(), rows.collect())
 }
 
 /// I3: whatever stands was written by the publisher or by somebody who was ever let edit it.
-fn check_authors(sim: &Sim, rows: &[Rows]) -> Result<(), String> {
+fn check_authors(sim: &Sim, org: usize, rows: &Rows) -> Result<(), String> {
     let (world, model) = (&sim.world, &sim.model);
-    for (org, rows) in rows.iter().enumerate() {
-        let replica = world.replica(org);
-        for (key, row) in rows {
-            for leaf in &row.leaves {
-                let Some(author) = replica.logs.get(&leaf.log).map(|log| log.author) else {
-                    return Err(format!("I3: org {org} has a leaf of no log"));
-                };
-                let Some((opening, _)) = replica.dossiers.get(&key.compartment) else { continue };
-                let permitted = author == key.section
-                    || model.grants.iter().enumerate().any(|(index, grant)| {
-                        world.id(grant.to) == author
-                            && world.id(grant.section) == key.section
-                            && matches!(&grant.what, What::Fields { edit: true, kind, .. } if *kind == key.kind)
-                            && opening.schema.fields().iter().all(|f| model.covers(index, &f.name))
-                    });
-                if !permitted {
-                    return Err(format!("I3: org {org} has a change of {author}"));
-                }
+    let replica = world.replica(org);
+    for (key, row) in rows {
+        for leaf in &row.leaves {
+            let Some(author) = replica.logs.get(&leaf.log).map(|log| log.author) else {
+                return Err(format!("I3: org {org} has a leaf of no log"));
+            };
+            let Some((opening, _)) = replica.dossiers.get(&key.compartment) else { continue };
+            let permitted = author == key.section
+                || model.grants.iter().enumerate().any(|(index, grant)| {
+                    world.id(grant.to) == author
+                        && world.id(grant.section) == key.section
+                        && matches!(&grant.what, What::Fields { edit: true, kind, .. } if *kind == key.kind)
+                        && opening.schema.fields().iter().all(|f| model.covers(index, &f.name))
+                });
+            if !permitted {
+                return Err(format!("I3: org {org} has a change of {author}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// I3, I4: nothing shows of what was written without a right, or after it had ended.
+fn check_void(sim: &Sim, org: usize, rows: &Rows) -> Result<(), String> {
+    for (key, row) in rows {
+        for token in row.fields.values().flat_map(super::model::tokens) {
+            if sim.model.void.contains(&token) {
+                return Err(format!("I3: org {org} has {token} in {}", key.compartment));
             }
         }
     }

@@ -39,6 +39,9 @@ pub enum Verb {
     Partition,
     Heal,
     Kill,
+    Clock,
+    /// A hostile org does something, if there is one.
+    Misbehave,
     Wait,
 }
 
@@ -71,6 +74,8 @@ const WEIGHTS: &[(Verb, usize)] = &[
     (Verb::Partition, 3),
     (Verb::Heal, 3),
     (Verb::Kill, 3),
+    (Verb::Clock, 2),
+    (Verb::Misbehave, 25),
     (Verb::Wait, 6),
 ];
 
@@ -208,13 +213,11 @@ impl Sim {
             Verb::EditReceived => self.edit_received(org),
             Verb::Disconnect => {
                 let other = self.other_org(org);
-                self.world.disconnect(org, other);
+                self.world.sever(org, other);
                 Ok(())
             }
             Verb::Partition => {
-                let other = self.other_org(org);
-                self.world.cut.push((org, other));
-                self.world.disconnect(org, other);
+                self.partition(org);
                 Ok(())
             }
             Verb::Heal => {
@@ -225,8 +228,35 @@ impl Sim {
                 self.world.kill(org);
                 Ok(())
             }
+            Verb::Clock => {
+                self.world.orgs[org].skew_ms = self.some_skew();
+                Ok(())
+            }
+            Verb::Misbehave => self.misbehave(),
             Verb::Wait => Ok(()),
         }
+    }
+
+    /// Cuts an org off from another, or a group of orgs from all others, until it is healed.
+    fn partition(&mut self, org: usize) {
+        let mut group = vec![org];
+        let mut rest = vec![self.other_org(org)];
+        if self.dice.chance(50) {
+            let others = (0..self.world.orgs.len()).filter(|other| *other != org);
+            let (with, without): (Vec<_>, Vec<_>) = others.partition(|_| self.dice.chance(40));
+            group.extend(with);
+            rest = without;
+        }
+        self.log.push(format!("  {group:?} cannot reach {rest:?}"));
+        for (a, b) in group.iter().flat_map(|a| rest.iter().map(move |b| (*a, *b))) {
+            self.world.cut.push((a, b));
+            self.world.sever(a, b);
+        }
+    }
+
+    /// How far a clock is off: at most half an hour, three times what others follow.
+    pub fn some_skew(&mut self) -> i64 {
+        self.dice.below(3_600_000) as i64 - 1_800_000
     }
 
     fn place(&mut self, org: usize) -> Result<(), String> {

@@ -225,7 +225,7 @@ fn a_redacted_leaf_is_taken_only_with_the_erasure_that_covers_it() {
 }
 
 #[test]
-fn a_full_leaf_of_an_erased_record_is_stored_without_its_content() {
+pub fn a_full_leaf_of_an_erased_record_is_stored_without_its_content() {
     let mut scene = Scene::begin(12);
     let (brief, edit) = (scene.brief, scene.edit);
     let mut pen = scene.pen(B, brief, Some(edit));
@@ -302,13 +302,14 @@ fn a_fork_stops_the_log_everywhere_in_either_order_and_the_author_starts_anew() 
         let [one, two] = both;
         scene.push(raw, pen.log(), brief, &[one]);
         scene.world.settle();
+        let taken = scene.text(A, &brief, "title");
         scene.push(raw, pen.log(), brief, &[two]);
         scene.world.settle();
         for org in [A, C] {
             assert_eq!(scene.holds(org, &pen.log()), 1, "the log ends just below the fork");
-            // What Acme took into its book before it knew, it says itself.
-            let taken = if swap { "FORK-2" } else { "FORK-1" };
-            assert_eq!(scene.text(org, &brief, "title"), taken);
+            assert_eq!(scene.text(org, &brief, "title"), taken, "as Acme's book took it");
+            let row = scene.row(org, &brief).unwrap();
+            assert_eq!(row.by, scene.world.id(A), "and by Acme's own word");
         }
         let (_, dossier) = scene.world.replica(C).dossiers.get(&brief).unwrap();
         let height = dossier.counted(&pen.log(), &|_, _| false);
@@ -325,6 +326,33 @@ fn a_fork_stops_the_log_everywhere_in_either_order_and_the_author_starts_anew() 
         scene.world.settle();
         assert!(scene.row(C, &brief).is_none());
     }
+}
+
+#[test]
+pub fn two_tales_at_one_place_of_a_log_are_noticed_though_neither_is_continued() {
+    let mut scene = Scene::begin(18);
+    scene.world.start(B);
+    scene.world.pair(B, C);
+    scene.world.kill(B);
+    scene.world.cut.push((A, C));
+    scene.world.disconnect(A, C);
+    let (brief, edit) = (scene.brief, scene.edit);
+    let pen = scene.pen(B, brief, Some(edit));
+    let tales = [(A, "TALE-1"), (C, "TALE-2")];
+    let leaves = tales.map(|(_, tale)| scene.leaf(&pen.log(), &brief, put("title", tale)));
+    for ((to, tale), leaf) in tales.into_iter().zip(leaves) {
+        let bundle = bytes(&pen.clone().seal(vec![leaf]));
+        let raw = scene.enter(B, to);
+        scene.push(raw, pen.log(), brief, &[bundle]);
+        scene.world.close_raw();
+        assert_eq!(scene.text(to, &brief, "title"), tale);
+    }
+    scene.world.cut.clear();
+    scene.world.settle();
+    assert_eq!((scene.holds(A, &pen.log()), scene.holds(C, &pen.log())), (0, 0));
+    // What Acme's book took is Acme's now.
+    assert_eq!(scene.text(A, &brief, "title"), "TALE-1");
+    assert_eq!(scene.text(C, &brief, "title"), "TALE-1");
 }
 
 #[test]

@@ -197,7 +197,7 @@ fn frame(scene: &mut Scene, pool: &Pool, dice: &mut Dice) -> Frame {
 }
 
 /// Flips, cuts, doubles or overwrites bytes.
-fn mutate(bytes: &mut Vec<u8>, dice: &mut Dice) {
+pub fn mutate(bytes: &mut Vec<u8>, dice: &mut Dice) {
     for _ in 0..=dice.below(3) {
         if bytes.is_empty() {
             return;

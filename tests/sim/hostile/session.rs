@@ -175,3 +175,17 @@ pub fn who_floods_a_node_is_closed_and_may_come_back_slower() {
     }
     scene.honest_edit_arrives("TITLE-1");
 }
+
+#[test]
+pub fn a_log_that_may_not_be_had_is_said_to_be_gone() {
+    let mut scene = Scene::begin(7);
+    let raw = scene.enter(B, A);
+    let venue = scene.venue;
+    let logs = &scene.world.replica(A).logs;
+    let of_venue = logs.iter().find(|(_, state)| state.compartment == venue);
+    for log in [*of_venue.expect("a log").0, LogId([5; 32])] {
+        scene.heard(raw);
+        scene.send(raw, &Frame::Want { log, from: 0 });
+        assert_eq!(scene.heard(raw), [Frame::Gone { log }], "absent and forbidden look the same");
+    }
+}

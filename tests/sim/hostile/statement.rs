@@ -58,6 +58,25 @@ fn another_org_s_word_on_a_section_changes_nothing() {
 }
 
 #[test]
+pub fn a_forged_cut_makes_nobody_pass_on_what_it_names() {
+    let mut scene = Scene::begin(10);
+    scene.world.kill(C);
+    let of_c: Vec<StatementId> =
+        scene.world.replica(A).grants.to(&scene.world.id(C)).map(|g| g.id.into()).collect();
+    let raw = scene.enter(B, A);
+    scene.heard(raw);
+    for (grant, cause) in of_c.into_iter().zip([Cause::Revoke, Cause::EndNode]) {
+        let (compartment, logs) = (scene.brief, Vec::new());
+        let body = Body::Cut { compartment, cause: cause(grant), logs, number: 9 };
+        let said = scene.sign(B, body);
+        scene.tell(raw, &[&said]);
+        for frame in scene.heard(raw) {
+            assert!(!matches!(frame, Frame::Statements { .. }), "{frame:?}");
+        }
+    }
+}
+
+#[test]
 fn only_an_issuer_above_revokes() {
     let mut scene = Scene::begin(2);
     scene.world.kill(C);
