@@ -238,10 +238,13 @@ impl Dossier {
         self.cuts.contains_key(&(*author, *cause))
     }
 
-    /// The publisher's statements that name this compartment.
-    pub fn statements(&self) -> impl Iterator<Item = &StatementId> {
+    /// Statements that name this compartment, of those whose word may count in it: the publisher,
+    /// and for cuts the share's opener.
+    pub fn statements(&self, opener: Option<OrgId>) -> impl Iterator<Item = &StatementId> {
         let section = self.section();
-        let said = move |author: &OrgId| Some(*author) == section || broken(Law::Hearsay);
+        let said = move |author: &OrgId| {
+            Some(*author) == section || Some(*author) == opener || broken(Law::Hearsay)
+        };
         self.numbers.iter().filter(move |(_, (author, _))| said(author)).map(|(id, _)| id)
     }
 }

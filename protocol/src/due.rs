@@ -45,7 +45,7 @@ impl Replica {
         }
         for (id, opening, dossier) in self.dossiers.iter().filter(|(_, o, _)| shared(o)) {
             if opening.section == *org {
-                self.add_endings(&mut due, dossier, org);
+                self.add_endings(&mut due, opening, dossier, org);
             }
             for (grant, admission) in dossier.admissions() {
                 let chain = self.grants.chain(grant).unwrap_or_default();
@@ -145,14 +145,21 @@ impl Replica {
                 due.add(admission.statement);
             }
         }
-        self.add_endings(due, dossier, org);
+        self.add_endings(due, opening, dossier, org);
     }
 
     /// What others than the org itself said to end something in a compartment, with its cause.
-    fn add_endings(&self, due: &mut Due, dossier: &crate::dossier::Dossier, org: &OrgId) {
+    fn add_endings(
+        &self,
+        due: &mut Due,
+        opening: &crate::dossier::Opening,
+        dossier: &crate::dossier::Dossier,
+        org: &OrgId,
+    ) {
         let by_others =
             |id: &&StatementId| self.statements.get(id).is_some_and(|said| said.author() != *org);
-        for statement in dossier.statements().filter(by_others) {
+        let opener = opening.share.and_then(|share| self.grants.opener(&share));
+        for statement in dossier.statements(opener).filter(by_others) {
             match self.statements.get(statement).map(|s| s.body()) {
                 Some(Body::Cut { cause, .. }) => {
                     if let Some(cause) = self.ending(cause) {

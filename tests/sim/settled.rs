@@ -360,7 +360,7 @@ fn held<'a>(replica: &Replica, id: &CompartmentId, rows: &'a Rows) -> Held<'a> {
     let decides = |statement: &&Statement| match statement.body() {
         Body::Retire { compartment, .. }
         | Body::Cut { compartment, .. }
-        | Body::Erase { compartment, .. } => {
+        | Body::Erase { compartment, only_for: None, .. } => {
             compartment == id && Some(statement.author()) == section
         }
         _ => false,
