@@ -162,10 +162,10 @@ pub const ADOPTED: &[u8] = b"C";
 
 /// What was ordered to have a record forgotten, by its book id.
 pub fn forgotten(record: &RecordId) -> Vec<u8> {
-    key(b'D', &[&record.0])
+    key(b'f', &[&record.0])
 }
 /// All forgotten records.
-pub const FORGOTTEN: &[u8] = b"D";
+pub const FORGOTTEN: &[u8] = b"f";
 
 /// The shares a book record is placed in.
 pub fn placements(record: &RecordId) -> Vec<u8> {
@@ -322,4 +322,54 @@ pub fn past_of(bytes: &[u8]) -> Option<FacetKey> {
 fn as_past(mut facet: Vec<u8>) -> Vec<u8> {
     facet[0] = b'M';
     facet
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::Nonce;
+
+    #[test]
+    fn no_two_lists_share_a_letter() {
+        let (org, node) = (OrgId([0; 32]), PublicKey([0; 32]));
+        let (record, share, grant) = (RecordId([0; 16]), ShareId([0; 32]), GrantId([0; 32]));
+        let compartment = CompartmentId([0; 32]);
+        let log = LogId::of(&node, &compartment, &Nonce([0; 16]));
+        let facet =
+            FacetKey { kind: Kind::Event, share, section: org, record, turn: 0, compartment };
+        let keys = [
+            statement(&StatementId([0; 32])),
+            super::log(&log),
+            fork(&log),
+            bundle(&log, 0),
+            facet.bytes(),
+            past(&facet),
+            own_epoch(&compartment),
+            publication(&share, &record),
+            withdrawn(&share, &record),
+            published(&share, &record),
+            adopted(&record),
+            forgotten(&record),
+            about(&record),
+            placements(&record),
+            selector(&grant),
+            history(&grant),
+            reshare(&share),
+            approved(&grant),
+            selection(&share, Kind::Event),
+            partner(&org),
+            invite(&[0; 16]),
+            peer(&node),
+            outbox(&node, 0),
+            stored_at(&node, &log),
+            absorbed(&log, 0, 0),
+            tombstone(&record),
+            rejected(&record, ""),
+            audit(0),
+            reported(&org, &log),
+            STORE_ID.to_vec(),
+        ];
+        let letters: std::collections::BTreeSet<u8> = keys.iter().map(|key| key[0]).collect();
+        assert_eq!(letters.len(), keys.len());
+    }
 }

@@ -295,7 +295,7 @@ pub fn a_share_that_ends_ends_for_everybody() {
         }
         let granted = world.replica(A).grants.to(&world.id(B)).next().unwrap().id;
         let why = world.replica(B).grants.in_force(&granted, world.now).unwrap_err();
-        assert_eq!(why.code(), if by_date { "share_ended" } else { "share_closed" });
+        assert_eq!(why.code(), "share_closed");
         let refused = world.act(B, |r| r.place(&share, Kind::Customer, &[customer])).unwrap_err();
         assert_eq!(refused.code(), "share_ended");
     }

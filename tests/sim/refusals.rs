@@ -33,6 +33,7 @@ fn what_is_not_ones_own_or_cannot_be_is_refused_by_name() {
     let (share, event, now) = (scene.share, scene.event, scene.world.now);
     let at = received(&scene);
     assert_eq!(code(scene.world.act(C, |r| r.delete(&at))), "not_own");
+    assert_eq!(code(scene.world.act(C, |r| r.forget(&at, None))), "not_yours");
     let customer = scene.world.create(C, Kind::Customer, &[("name", "Lin")]);
     let place = |r: &mut Replica| r.place(&share, Kind::Customer, &[customer]);
     assert_eq!(code(scene.world.act(C, place)), "may_not_contribute");

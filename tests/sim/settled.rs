@@ -105,6 +105,10 @@ fn check_previews(sim: &Sim) -> Result<(), String> {
         .filter(|(owner, org)| owner != org && honest(owner) && honest(org))
         .flat_map(|(owner, org)| (0..model.shares.len()).map(move |share| (owner, org, share)))
     {
+        // Whose right to publish has ended brings nothing up to date any more.
+        if !model.contributes(world, &Known::of(world.replica(owner)), share, owner) {
+            continue;
+        }
         let (id, section) = (&model.shares[share].id, world.id(owner));
         let told = world.replica(owner).seen_by(id, &world.id(org), None, usize::MAX);
         let told = told.map_err(|e| e.to_string())?.into_iter().filter(|v| v.section == section);

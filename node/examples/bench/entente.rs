@@ -273,7 +273,7 @@ async fn check(node: &Running, n: usize) -> Res<()> {
 async fn follow(node: &Running, changes: &mut broadcast::Receiver<Arc<Changes>>) -> Res<()> {
     loop {
         let these = changes.recv().await?;
-        for at in these.records.iter() {
+        for &at in &these.records {
             let values = node.ask(move |replica| Ok(replica.record(&at)?.values())).await?;
             if let (Some(index), Some(Value::Str(value))) =
                 (customers::number(&values), values.get(EDITED))

@@ -221,7 +221,7 @@ async fn only_an_import_may_be_long_and_it_tells_how_far_it_has_come() {
 #[tokio::test]
 async fn what_is_not_there_yet_says_so() {
     let app = app().await;
-    let path = "/api/v1/partners/x/ping";
+    let path = "/api/v1/customers/import?mapping=ours";
     let (status, problem) = ask(&app, Method::POST, path, Json::Null).await;
     assert_eq!(status, StatusCode::NOT_IMPLEMENTED);
     assert_eq!(problem["code"], "not_built_yet");
