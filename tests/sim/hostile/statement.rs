@@ -68,7 +68,8 @@ pub fn a_forged_cut_makes_nobody_pass_on_what_it_names() {
     for (grant, cause) in of_c.into_iter().zip([Cause::Revoke, Cause::EndNode]) {
         let (compartment, logs) = (scene.brief, Vec::new());
         let body = Body::Cut { compartment, cause: cause(grant), logs, number: 9 };
-        let said = scene.sign(B, body);
+        // Cedar forges it, and Bright carries it.
+        let said = scene.sign(C, body);
         scene.tell(raw, &[&said]);
         for frame in scene.heard(raw) {
             assert!(!matches!(frame, Frame::Statements { .. }), "{frame:?}");
