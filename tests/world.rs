@@ -365,7 +365,7 @@ impl World {
             .into_iter()
             .partition(|(org, peer, _)| fits(*org, *peer));
         self.unnoticed = later;
-        for (org, _, conn) in Vec::<(usize, usize, Conn)>::from(now) {
+        for (org, _, conn) in now {
             self.notice(org, conn);
         }
     }

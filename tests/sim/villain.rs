@@ -146,8 +146,8 @@ impl Sim {
             .collect();
         let logs: Vec<Mark> = known
             .logs
-            .iter()
-            .map(|(log, _)| Mark { log: *log, height: 0, head: Nonce32([0; 32]) })
+            .keys()
+            .map(|log| Mark { log: *log, height: 0, head: Nonce32([0; 32]) })
             .collect();
         let statements: Vec<StatementId> = known.statements.keys().copied().collect();
         let grants: Vec<GrantId> = known.grants.iter().map(|g| g.id).collect();
