@@ -17,6 +17,8 @@ use crate::statement::Nonce32;
 use crate::store::Store;
 use crate::time::Millis;
 
+mod announce;
+
 /// Bytes of bundles on their way to one peer and not acknowledged.
 const WINDOW_BYTES: usize = 2 * 1024 * 1024;
 /// Why a log waits that this org has not approved: nothing is wrong, and no peer can help.
@@ -567,75 +569,6 @@ impl Replica {
         let (node, sent) = (session.node, session.streams.get(&log).copied().unwrap_or(0));
         self.note_stored(&node, &log, height, sent)?;
         self.feed(conn)
-    }
-
-    /// With a commit: acknowledges what it makes durable, tells and announces what is new.
-    pub(crate) fn follow_up(&mut self) -> Result<(), Refusal> {
-        let changed = (std::mem::take(&mut self.dirty.audiences) && !broken(Law::Announce))
-            | !std::mem::take(&mut self.dirty.logs).is_empty();
-        let conns: Vec<Conn> =
-            self.sessions.iter().filter(|(_, s)| s.is_open()).map(|(conn, _)| *conn).collect();
-        for conn in conns {
-            self.acknowledge(conn)?;
-            self.tell(conn)?;
-            if changed {
-                self.announce(conn)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn acknowledge(&mut self, conn: Conn) -> Result<(), Refusal> {
-        let Some(session) = self.sessions.get_mut(&conn) else { return Ok(()) };
-        let (node, heard) = (session.node, std::mem::take(&mut session.heard));
-        let taken = std::mem::take(&mut session.taken);
-        if heard {
-            // New statements may be what stalled logs were waiting for.
-            session.stalled.clear();
-            let position = self.peers.get(&node).map_or(0, |peer| peer.heard);
-            self.send(conn, &Frame::StatementsStored { position });
-            let all: Vec<Conn> = self.sessions.keys().copied().collect();
-            for other in all {
-                if let Some(session) = self.sessions.get_mut(&other) {
-                    session.stalled.clear();
-                }
-                self.request(other);
-            }
-        }
-        for log in taken {
-            let height = self.logs.get(&log).map_or(0, |state| state.height);
-            self.send(conn, &Frame::Stored { log, height });
-        }
-        Ok(())
-    }
-
-    /// Tells the peer of logs that grew, and of those it may read since somebody said so.
-    fn announce(&mut self, conn: Conn) -> Result<(), Refusal> {
-        self.feed(conn)?;
-        let Some(session) = self.sessions.get(&conn) else { return Ok(()) };
-        let (true, Some(org)) = (session.announcing, session.org) else { return Ok(()) };
-        let node = session.node;
-        let servable = self.servable(&org);
-        self.forget_unservable(conn, &servable)?;
-        for (share, heights) in servable {
-            let mut logs = Vec::new();
-            for at in heights.iter().copied() {
-                let Some(session) = self.sessions.get_mut(&conn) else { return Ok(()) };
-                if session.announced.get(&at.log).is_some_and(|told| *told >= at.height) {
-                    continue;
-                }
-                session.announced.insert(at.log, at.height);
-                // What the peer has just sent us it need not be told of.
-                let known: u64 = self.read(&keys::stored_at(&node, &at.log))?.unwrap_or(0);
-                if known < at.height {
-                    logs.push(at);
-                }
-            }
-            if !logs.is_empty() {
-                self.send_heights(conn, share, Self::digest(&heights), &logs);
-            }
-        }
-        Ok(())
     }
 
     /// Logs that wait for something before they can be taken, with the reason.
