@@ -2,6 +2,7 @@
 //! shown.
 
 use entente_protocol::receipt::{Asked, ReceiptView};
+use entente_protocol::time::Millis;
 
 use super::{Answer, Replica, shown, when};
 use crate::api::Done;
@@ -27,6 +28,14 @@ pub fn leave(replica: &mut Replica, share: &str) -> Answer<Done> {
     Ok(Done {})
 }
 
+/// Whether what was asked is known to be done.
+pub fn state(done_at: Option<Millis>) -> ReceiptState {
+    match done_at {
+        Some(_) => ReceiptState::Confirmed,
+        None => ReceiptState::Pending,
+    }
+}
+
 fn receipt(replica: &Replica, of: &ReceiptView) -> Receipt {
     let (kind, what) = match of.asked {
         Asked::Revocation => (ReceiptKind::Revocation, of.grant.to_string()),
@@ -36,10 +45,7 @@ fn receipt(replica: &Replica, of: &ReceiptView) -> Receipt {
         of: what,
         kind,
         org: shown::org(replica, &of.org),
-        state: match of.done_at {
-            Some(_) => ReceiptState::Confirmed,
-            None => ReceiptState::Pending,
-        },
+        state: state(of.done_at),
         at: of.done_at.map(when::show),
         asked_at: when::show(of.asked_at),
     }

@@ -3,10 +3,9 @@
 use entente_protocol::forget;
 use entente_protocol::vocabulary::Kind;
 
-use super::{Answer, Replica, shown, when};
+use super::{Answer, Replica, ending, shown, when};
 use crate::api::Made;
 use crate::api::erasure::{EraseCustomer, Erased, Erasure};
-use crate::api::receipt::ReceiptState;
 
 /// Forgets an own customer, with what was noted about it, wherever it was shown.
 pub fn erase(replica: &mut Replica, id: &str, order: EraseCustomer) -> Answer<Erased> {
@@ -32,10 +31,7 @@ fn erasure(replica: &Replica, of: &forget::Erasure) -> Erasure {
     Erasure {
         share: of.share.to_string(),
         org: shown::org(replica, &of.org),
-        state: match of.done_at {
-            Some(_) => ReceiptState::Confirmed,
-            None => ReceiptState::Pending,
-        },
+        state: ending::state(of.done_at),
         at: of.done_at.map(when::show),
         asked_at: when::show(of.asked_at),
     }
