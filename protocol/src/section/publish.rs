@@ -175,15 +175,7 @@ impl Replica {
     pub(crate) fn follow_customer(&mut self, record: &RecordId) -> Result<(), Refusal> {
         for share in self.grants.shares().copied().collect::<Vec<_>>() {
             let text = Kind::Customer.id_text(record);
-            let mut about = Vec::new();
-            for_each(&self.store, &keys::publications(&share), |key, bytes| {
-                let publication: Publication = codec::own(bytes)?;
-                if publication.kind != Kind::Customer && publication.kind != Kind::Event {
-                    about.extend(record_of(key).map(|record| (publication.kind, record)));
-                }
-                Ok::<_, Refusal>(())
-            })?;
-            for (kind, record) in about {
+            for (kind, record) in self.referring(&share)? {
                 let row = self.book_row(kind, &record)?;
                 let names = row.is_some_and(|row| {
                     row.fields.get("customer") == Some(&Value::Str(text.clone()))
@@ -269,18 +261,23 @@ impl Replica {
 
     /// References to records that were placed just now can be shown from now on.
     pub(super) fn refresh_references(&mut self, share: &ShareId) -> Result<(), Refusal> {
-        let mut about = Vec::new();
-        for_each(&self.store, &keys::publications(share), |key, bytes| {
-            let publication: Publication = codec::own(bytes)?;
-            if !matches!(publication.kind, Kind::Customer | Kind::Event) {
-                about.extend(record_of(key).map(|record| (publication.kind, record)));
-            }
-            Ok::<_, Refusal>(())
-        })?;
-        for (kind, record) in about {
+        for (kind, record) in self.referring(share)? {
             self.refresh(share, kind, &record)?;
         }
         Ok(())
+    }
+
+    /// Placed records that refer to customers and events.
+    fn referring(&self, share: &ShareId) -> Result<Vec<(Kind, RecordId)>, Refusal> {
+        let mut referring = Vec::new();
+        for_each(&self.store, &keys::publications(share), |key, bytes| {
+            let publication: Publication = codec::own(bytes)?;
+            if !matches!(publication.kind, Kind::Customer | Kind::Event) {
+                referring.extend(record_of(key).map(|record| (publication.kind, record)));
+            }
+            Ok::<_, Refusal>(())
+        })?;
+        Ok(referring)
     }
 }
 
