@@ -140,7 +140,7 @@ async fn pair() -> (Node, ConnId, Node, ConnId) {
 }
 
 /// Bytes that do not compress.
-fn noise(seed: u64, len: usize) -> Vec<u8> {
+pub(super) fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut x = 0x9e37_79b9_7f4a_7c15_u64 ^ (seed << 8);
     let step = |_| {
         x ^= x << 13;
