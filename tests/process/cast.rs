@@ -156,6 +156,29 @@ impl Cast {
     }
 }
 
+/// Two companies that share an event: the first's, with its id there.
+pub fn sharing() -> (Org, Org, String) {
+    let (acme, bright) = (Org::running("Acme Motors"), Org::running("Bright Agency"));
+    pair(&acme, &bright);
+    let event = launch(&acme, &bright, "title");
+    (acme, bright, event)
+}
+
+/// An event that the first shows to the second, as soon as it is there; its id at the first.
+pub fn launch(acme: &Org, bright: &Org, fields: &str) -> String {
+    let event = offer(acme, fields);
+    bright.until("event list", PATIENCE, |list| len(list) == 1);
+    event
+}
+
+/// An event that a company lets Bright see as soon as it can.
+pub fn offer(acme: &Org, fields: &str) -> String {
+    let event = acme.id_of("event create title=Launch");
+    acme.ok(&format!("share open launch --event {event}"));
+    acme.ok(&format!("--yes share grant launch bright-agency --kind event --fields {fields}"));
+    event
+}
+
 /// The names of fields that were granted, with or without a value.
 pub fn granted(fields: &Json) -> Vec<&str> {
     fields.as_object().expect("fields").keys().map(String::as_str).collect()

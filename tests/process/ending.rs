@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use super::cast::Cast;
+use super::cast::{Cast, launch};
 use super::node::{Org, PATIENCE, len, pair};
 
 /// What a revocation may take until everybody has answered it.
@@ -89,10 +89,7 @@ fn a_share_is_left_and_closed_and_the_inbox_says_what_waits() {
 fn a_grant_ends_by_its_date_without_anybody_doing_anything() {
     let (acme, bright) = (Org::running("Acme Motors"), Org::running("Bright Agency"));
     pair(&acme, &bright);
-    let event = acme.id_of("event create title=Launch");
-    acme.id_of(&format!("share open launch --event {event}"));
-    acme.ok("--yes share grant launch bright-agency --kind event --fields title --expires 8s");
-    bright.until("event list", PATIENCE, |list| len(list) == 1);
+    launch(&acme, &bright, "title --expires 8s");
     bright.until("event list", PATIENCE, |list| len(list) == 0);
     let receipts = acme.until("share receipts launch", SOON, |receipts| {
         *state_of(receipts, &bright.id) == "confirmed"

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::node::{Org, PATIENCE, len, pair, until};
+use super::cast::{launch, offer, sharing};
+use super::node::{Org, PATIENCE, len, until};
 
 fn invite(org: &Org, options: &str) -> String {
     let invite = org.ok(&format!("partner invite {options}"));
@@ -45,10 +46,7 @@ fn an_invite_works_once_until_it_expires_and_only_unchanged() {
     // Nor can one's own be accepted.
     assert_eq!(acme.call(&format!("partner accept {}", invite(&acme, ""))).refused(1).0, "oneself");
     // Those who are in are still served.
-    let event = acme.id_of("event create title=Launch");
-    acme.ok(&format!("share open launch --event {event}"));
-    acme.ok("--yes share grant launch bright-agency --kind event --fields title");
-    bright.until("event list", PATIENCE, |list| len(list) == 1);
+    launch(&acme, &bright, "title");
     assert_eq!(cedar.ok("event list"), json!([]));
     // A stranger that was turned away may come with a good one.
     cedar.ok(&format!("partner accept {}", invite(&acme, "")));
@@ -61,9 +59,7 @@ fn nothing_is_exchanged_before_a_pairing_is_confirmed_where_that_was_asked_for()
     let accepted = bright.ok(&format!("partner accept {line}"));
     let pending = acme.ok("partner show bright-agency");
     assert_eq!((&pending["state"], &pending["code"]), (&"pending".into(), &accepted["code"]));
-    let event = acme.id_of("event create title=Launch");
-    acme.ok(&format!("share open launch --event {event}"));
-    acme.ok("--yes share grant launch bright-agency --kind event --fields title");
+    offer(&acme, "title");
     acme.call("wait synced --partner bright-agency --timeout 500ms").refused(1);
     assert_eq!(bright.ok("event list"), json!([]));
     assert_eq!(bright.ok("share list"), json!([]));
@@ -75,12 +71,7 @@ fn nothing_is_exchanged_before_a_pairing_is_confirmed_where_that_was_asked_for()
 
 #[test]
 fn a_paused_partner_gets_nothing_until_it_is_resumed() {
-    let (acme, bright) = (Org::running("Acme Motors"), Org::running("Bright Agency"));
-    pair(&acme, &bright);
-    let event = acme.id_of("event create title=Launch");
-    acme.ok(&format!("share open launch --event {event}"));
-    acme.ok("--yes share grant launch bright-agency --kind event --fields title");
-    bright.until("event list", PATIENCE, |list| len(list) == 1);
+    let (acme, bright, event) = sharing();
     assert_eq!(acme.ok("partner pause bright-agency")["state"], "paused");
     acme.ok(&format!("event set {event} title=Later"));
     until("the connection is closed", PATIENCE, || {
@@ -94,11 +85,7 @@ fn a_paused_partner_gets_nothing_until_it_is_resumed() {
 
 #[test]
 fn noise_on_the_port_is_dropped_while_partners_are_served() {
-    let (acme, bright) = (Org::running("Acme Motors"), Org::running("Bright Agency"));
-    pair(&acme, &bright);
-    let event = acme.id_of("event create title=Launch");
-    acme.ok(&format!("share open launch --event {event}"));
-    acme.ok("--yes share grant launch bright-agency --kind event --fields title");
+    let (acme, bright, event) = sharing();
     let port = acme.port();
     let noises: [Vec<u8>; 5] = [
         Vec::new(),

@@ -10,6 +10,7 @@ use entente_protocol::sign::SigningKey;
 use entente_protocol::statement::{Party, Statement};
 use entente_protocol::time::Hlc;
 
+use super::cast::sharing;
 use super::node::{Org, PATIENCE, len, pair, until};
 
 mod client;
@@ -47,17 +48,6 @@ fn keys_of(org: &Org) -> (SigningKey, Blob) {
         .map(|entry| fs::read(entry.unwrap().path()).unwrap_or_default())
         .find(|bytes| Statement::open(bytes).is_ok());
     (SigningKey::from_bytes(&seed), Blob(certificate.expect("a certificate")))
-}
-
-/// Two companies that share an event: the first's, with its id there.
-fn sharing() -> (Org, Org, String) {
-    let (acme, bright) = (Org::running("Acme Motors"), Org::running("Bright Agency"));
-    pair(&acme, &bright);
-    let event = acme.id_of("event create title=Launch");
-    acme.ok(&format!("share open launch --event {event}"));
-    acme.ok("--yes share grant launch bright-agency --kind event --fields title");
-    bright.until("event list", PATIENCE, |list| len(list) == 1);
-    (acme, bright, event)
 }
 
 /// Another company that the first has paired with and granted nothing; its keys are the test's.
