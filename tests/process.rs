@@ -19,6 +19,10 @@ mod audit;
 
 mod ending;
 
+mod losing;
+
+mod inbox;
+
 mod erasure;
 
 mod contract;

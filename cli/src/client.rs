@@ -135,6 +135,15 @@ impl Client {
         steps(self.send(Method::POST, &path, PROGRESS_TYPE, body)?, on_progress)
     }
 
+    /// Asks for a file.
+    pub fn download(&self, path: &str, params: &impl Serialize) -> Result<Vec<u8>, CliError> {
+        let path = format!("{path}?{}", query(params));
+        let answer = self.send(Method::POST, &path, FILE_TYPE, None)?;
+        let mut file = Vec::new();
+        answer.into_body().into_reader().read_to_end(&mut file).map_err(CliError::Answer)?;
+        Ok(file)
+    }
+
     /// Reads something long, as it comes.
     pub fn stream(&self, path: &str) -> Result<impl Read + use<>, CliError> {
         Ok(self.send(Method::GET, path, PROGRESS_TYPE, None)?.into_body().into_reader())

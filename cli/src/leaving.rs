@@ -29,9 +29,10 @@ impl Session<'_> {
 /// What would leave, and what would stay.
 pub fn words(leaving: &Leaving) -> String {
     let mut text = String::new();
-    if leaving.to.is_empty() {
+    if leaving.to.is_empty() && leaving.back.is_empty() {
         text += "Nothing leaves this node by this.\n";
-    } else {
+    }
+    if !leaving.to.is_empty() {
         text += "This will leave your node:\n\n";
         let mut table = Table::new(["TO", "RECORDS", "FIELDS", "MAY EDIT", "KEEP", "PASS ON"]);
         for to in &leaving.to {
@@ -48,7 +49,8 @@ pub fn words(leaving: &Leaving) -> String {
         text += &table.text();
     }
     if !leaving.back.is_empty() {
-        text += "\nThis will not be seen any more:\n\n";
+        text += if leaving.to.is_empty() { "" } else { "\n" };
+        text += "This will not be seen any more:\n\n";
         let mut table = Table::new(["BY", "RECORDS", "FIELDS"]);
         for back in &leaving.back {
             let records = count(back.records, back.kind.name());

@@ -224,6 +224,7 @@ fn what_is_not_built_yet_says_so_and_nothing_waits_for_an_answer() {
     let said = place.call(&["customer", "import", "undo", "imp_1", "--json"]);
     let code = &said.json()["error"]["code"];
     assert_eq!((said.exit, code), (1, &Json::from("not_built_yet")));
+    place.call(&["share", "open", "S"]);
     let asked = place.call(&["share", "close", "S", "--json"]);
     assert_eq!((asked.exit, &asked.json()["error"]["code"]), (2, &Json::from("needs_yes")));
 }

@@ -69,6 +69,7 @@ pub struct App {
 pub fn router(app: App) -> Router {
     let files = Router::new()
         .route("/customers/import", post(customer::import))
+        .route("/customers/export", post(customer::export))
         .layer(DefaultBodyLimit::max(FILE_MAX_BYTES));
     let api = Router::new()
         .route("/status", get(node::status))
@@ -80,6 +81,7 @@ pub fn router(app: App) -> Router {
         .route("/partners/invite", post(partner::invite))
         .route("/partners/accept", post(partner::accept))
         .route("/partners/{partner}", get(partner::show).delete(partner::remove))
+        .route("/partners/{partner}/remove/preview", get(partner::preview_remove))
         .route("/partners/{partner}/confirm", post(partner::confirm))
         .route("/partners/{partner}/pause", post(partner::pause))
         .route("/partners/{partner}/resume", post(partner::resume))

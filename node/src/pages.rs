@@ -8,6 +8,7 @@ pub(crate) mod report;
 mod roster;
 mod shell;
 mod value;
+mod waiting;
 pub(crate) mod words;
 
 #[cfg(test)]

@@ -100,6 +100,9 @@ impl Replica {
         for fields in all {
             let record = RecordId(self.draw());
             ids.push(record);
+            if kind == Kind::Customer && fields.contains_key("consent") {
+                self.note(Event::Consent { customer: record })?;
+            }
             let change = facet::first_change(&schema, &log, &fields)?;
             drafts.push(Draft { record, turn: 1, change });
         }

@@ -2,39 +2,57 @@
 
 use crate::id::ShareId;
 use crate::keys;
+use crate::policy::Proposal;
 use crate::refusal::Refusal;
 use crate::replica::Replica;
 use crate::vocabulary::Kind;
 
 impl Replica {
-    /// Closes a share that this org opened: whatever was granted in it, by anybody, ends.
-    pub fn close_share(&mut self, share: &ShareId) -> Result<(), Refusal> {
+    /// What closing a share that this org opened comes to: whatever was granted in it, by anybody,
+    /// ends.
+    pub fn closing(&self, share: &ShareId) -> Result<Proposal, Refusal> {
         self.check_open(share)?;
         let opener = self.grants.opener(share).unwrap_or(self.me.party.org);
         if opener != self.me.party.org {
             return Err(Refusal::NotOpener { org: self.directory.name(&opener).to_owned() });
         }
+        let all = self.grants.iter().filter(|grant| grant.share == *share);
+        let standing = all.filter(|grant| self.grants.in_force(&grant.id, self.now).is_ok());
+        Ok(Proposal { end: standing.map(|grant| grant.id).collect(), ..Proposal::default() })
+    }
+
+    /// Closes a share that this org opened: one word ends what [`Replica::closing`] lists, and what
+    /// others granted each other.
+    pub fn close_share(&mut self, share: &ShareId) -> Result<(), Refusal> {
+        self.closing(share)?;
         self.place_no_more(share)?;
         self.end_share(share)
     }
 
-    /// Takes everything of this org's out of a share, and ends whatever it granted in it.
-    pub fn leave_share(&mut self, share: &ShareId) -> Result<(), Refusal> {
+    /// What leaving a share comes to: everything of this org's is taken out, and whatever it granted
+    /// there ends.
+    pub fn leaving(&self, share: &ShareId) -> Result<Proposal, Refusal> {
         let me = self.me.party.org;
         match self.grants.opener(share) {
             None => return Err(Refusal::NotFound { what: "share", text: share.to_string() }),
             Some(opener) if opener == me => return Err(Refusal::IsOpener),
             Some(_) => {}
         }
-        self.place_no_more(share)?;
+        let mut take_out = Vec::new();
         for kind in Kind::ALL {
-            let placed = self.placed(share, kind)?;
-            self.withdraw(share, &placed)?;
+            take_out.extend(self.placed(share, kind)?);
         }
         let own = self.grants.iter().filter(|grant| grant.share == *share && grant.author == me);
         let standing = own.filter(|grant| !self.grants.revoked(&grant.id));
-        let ids: Vec<_> = standing.map(|grant| grant.id).collect();
-        self.revoke(&ids, crate::deadline::ENDED)?;
+        let end = standing.map(|grant| grant.id).collect();
+        Ok(Proposal { take_out, end, ..Proposal::default() })
+    }
+
+    /// Takes everything of this org's out of a share, and ends whatever it granted in it.
+    pub fn leave_share(&mut self, share: &ShareId) -> Result<(), Refusal> {
+        let proposal = self.leaving(share)?;
+        self.place_no_more(share)?;
+        self.change_rules(share, proposal)?;
         Ok(())
     }
 

@@ -34,6 +34,23 @@ struct Forgotten {
     reason: Option<String>,
 }
 
+/// An order to erase a record where one compartment shows it.
+struct Order {
+    home: CompartmentId,
+    at: RecordTurn,
+    /// The grants whose audience, and everybody below, is ordered.
+    grants: Vec<GrantId>,
+}
+
+/// What forgetting a customer would take.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Forgetting {
+    /// The customer, and what this org noted about it.
+    pub records: BTreeSet<(Kind, RecordId)>,
+    /// Who would be ordered to erase it, and in which share it was shown.
+    pub asked: BTreeSet<(ShareId, OrgId)>,
+}
+
 /// Whether an org has erased a forgotten record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Erasure {
@@ -55,14 +72,50 @@ impl Replica {
         at: &Address,
         reason: Option<String>,
     ) -> Result<Vec<Erasure>, Refusal> {
+        let record = self.forgettable(at)?;
+        self.forget_own(Kind::Customer, &record, reason)?;
+        self.erasures(&record)
+    }
+
+    /// What [`Replica::forget`] would take, and whom it would ask.
+    pub fn would_forget(&self, at: &Address) -> Result<Forgetting, Refusal> {
+        let record = self.forgettable(at)?;
+        let records = self.forgotten_with(Kind::Customer, &record)?;
+        let (me, mut asked) = (self.me.party.org, BTreeSet::new());
+        for share in self.grants.shares() {
+            for (_, one) in &records {
+                for order in self.orders_to_erase(share, one, true, &|_| true)? {
+                    let below = order.grants.iter().flat_map(|id| self.grants.ended_with(id));
+                    let orgs = below.map(|grant| grant.to.org).filter(|org| *org != me);
+                    asked.extend(orgs.map(|org| (*share, org)));
+                }
+            }
+        }
+        Ok(Forgetting { records, asked })
+    }
+
+    /// The customer of the own book that is to be forgotten.
+    fn forgettable(&self, at: &Address) -> Result<RecordId, Refusal> {
         let Address::Own { kind: Kind::Customer, record } = at else {
             return Err(Refusal::NotYours { text: at.text() });
         };
         if self.book_row(Kind::Customer, record)?.is_none() {
             return Err(Refusal::NotFound { what: Kind::Customer.name(), text: at.text() });
         }
-        self.forget_own(Kind::Customer, record, reason)?;
-        self.erasures(record)
+        Ok(*record)
+    }
+
+    /// A record, with what this org noted about it if it is a customer.
+    fn forgotten_with(
+        &self,
+        kind: Kind,
+        record: &RecordId,
+    ) -> Result<BTreeSet<(Kind, RecordId)>, Refusal> {
+        let mut all = BTreeSet::from([(kind, *record)]);
+        if kind == Kind::Customer {
+            all.extend(self.about(BTreeSet::from([kind.id_text(record)]))?);
+        }
+        Ok(all)
     }
 
     /// Forgets an own record and, of a customer, what was noted about it.
@@ -72,10 +125,7 @@ impl Replica {
         record: &RecordId,
         reason: Option<String>,
     ) -> Result<(), Refusal> {
-        let mut all = BTreeSet::from([(kind, *record)]);
-        if kind == Kind::Customer {
-            all.extend(self.about(BTreeSet::from([kind.id_text(record)]))?);
-        }
+        let all = self.forgotten_with(kind, record)?;
         let mut orders = Vec::new();
         // What is about a customer goes before the customer.
         for (kind, one) in all.iter().rev() {
@@ -144,9 +194,7 @@ impl Replica {
         self.note_forgotten(&customer.unwrap_or(*record), orders, None)
     }
 
-    /// Says an order for every compartment that ever held a record, to everybody who was admitted
-    /// to it and is meant; where the record still is only if `everywhere`. What has been ordered is
-    /// not ordered again.
+    /// Says what [`Replica::orders_to_erase`] lists.
     fn order_erasure(
         &mut self,
         share: &ShareId,
@@ -154,6 +202,36 @@ impl Replica {
         everywhere: bool,
         meant: &dyn Fn(&OrgId) -> bool,
     ) -> Result<Vec<StatementId>, Refusal> {
+        let still_at = self.ever_published(share, record)?.map(|p| p.homes).unwrap_or_default();
+        let mut said = Vec::new();
+        for Order { home, at, grants } in self.orders_to_erase(share, record, everywhere, meant)? {
+            let marked =
+                self.dossiers.get(&home).is_some_and(|(_, d)| d.erased(&at.record) >= at.turn);
+            if !grants.is_empty() && !marked && !still_at.contains_key(&home) {
+                self.erase(&home, vec![at])?;
+            }
+            for grant in grants {
+                said.push(self.say(Body::Erase {
+                    compartment: home,
+                    records: vec![at],
+                    only_for: Some(grant),
+                    number: 0,
+                })?);
+            }
+        }
+        Ok(said)
+    }
+
+    /// An order for every compartment that ever held a record, to everybody who was admitted to it
+    /// and is meant; where the record still is only if `everywhere`. What has been ordered is not
+    /// ordered again.
+    fn orders_to_erase(
+        &self,
+        share: &ShareId,
+        record: &RecordId,
+        everywhere: bool,
+        meant: &dyn Fn(&OrgId) -> bool,
+    ) -> Result<Vec<Order>, Refusal> {
         let Some(publication) = self.ever_published(share, record)? else {
             return Ok(Vec::new());
         };
@@ -164,30 +242,14 @@ impl Replica {
             let highest = held.entry(*home).or_default();
             *highest = (*turn).max(*highest);
         }
-        let mut said = Vec::new();
-        for (home, turn) in held {
+        let me = self.me.party.org;
+        let orders = held.into_iter().map(|(home, turn)| {
             let at = RecordTurn { record: publication.record, turn };
-            let me = self.me.party.org;
-            let grants = self.ever_admitted(&home, meant);
-            let new: Vec<GrantId> = grants
-                .into_iter()
-                .filter(|grant| self.ordered.turn(&me, &home, grant, &at.record) < turn)
-                .collect();
-            let marked =
-                self.dossiers.get(&home).is_some_and(|(_, d)| d.erased(&at.record) >= turn);
-            if !new.is_empty() && !marked && !publication.homes.contains_key(&home) {
-                self.erase(&home, vec![at])?;
-            }
-            for grant in new {
-                said.push(self.say(Body::Erase {
-                    compartment: home,
-                    records: vec![at],
-                    only_for: Some(grant),
-                    number: 0,
-                })?);
-            }
-        }
-        Ok(said)
+            let mut grants: Vec<GrantId> = self.ever_admitted(&home, meant).into_iter().collect();
+            grants.retain(|grant| self.ordered.turn(&me, &home, grant, &at.record) < turn);
+            Order { home, at, grants }
+        });
+        Ok(orders.collect())
     }
 
     /// A record's place in a share, also after it was taken out of it.

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use crate::book::Address;
 use crate::codec;
-use crate::id::{OrgId, RecordId, ShareId};
+use crate::id::{GrantId, OrgId, RecordId, ShareId};
 use crate::ingest::FacetRow;
 use crate::keys::{self, FacetKey};
+use crate::partner::PartnerState;
 use crate::receipt::ReceiptView;
 use crate::refusal::Refusal;
 use crate::reissue::Rejected;
@@ -26,6 +27,24 @@ pub enum Waiting {
         name: String,
         /// Who opened it.
         by: OrgId,
+        /// Whether this org may put anything into it.
+        may_add: bool,
+    },
+    /// A partner passed on what it sees, and this org is asked before the newcomer is let in.
+    Approval {
+        /// The share.
+        share: ShareId,
+        /// The grant that waits.
+        grant: GrantId,
+        /// Who passed it on.
+        by: OrgId,
+        /// To whom.
+        to: OrgId,
+    },
+    /// A company has accepted an invite and waits until this side lets it in.
+    Pairing {
+        /// Who.
+        org: OrgId,
     },
     /// A field has concurrent values.
     Conflict {
@@ -50,11 +69,14 @@ impl Replica {
     pub fn inbox(&self) -> Result<Vec<Waiting>, Refusal> {
         let me = self.me.party.org;
         let mut all = Vec::new();
+        let pending = self.partners.values().filter(|one| one.state == PartnerState::Pending);
+        all.extend(pending.map(|one| Waiting::Pairing { org: one.org }));
         for share in self.grants.shares().copied().collect::<Vec<_>>() {
-            let view = self.share(&share)?;
-            if view.state == ShareState::Offered {
-                all.push(Waiting::Offer { share, name: view.name, by: view.opened_by });
-            }
+            all.extend(self.offer(&share)?);
+            all.extend(self.waiting_for_approval(&share)?.into_iter().map(|grant| {
+                let (grant, by, to) = (grant.id, grant.author, grant.to.org);
+                Waiting::Approval { share, grant, by, to }
+            }));
         }
         self.add_conflicts(&mut all)?;
         all.extend(self.rejected()?.into_iter().map(Waiting::Rejected));
@@ -64,6 +86,26 @@ impl Replica {
             all.extend(missing.map(|receipt| Waiting::Receipt { share: *share, receipt }));
         }
         Ok(all)
+    }
+
+    fn offer(&self, share: &ShareId) -> Result<Option<Waiting>, Refusal> {
+        let view = self.share(share)?;
+        if view.state != ShareState::Offered || self.read::<u8>(&keys::seen_offer(share))?.is_some()
+        {
+            return Ok(None);
+        }
+        let may_add = Kind::ALL.iter().any(|kind| self.publishing_grant(share, *kind).is_ok());
+        let (share, name, by) = (*share, view.name, view.opened_by);
+        Ok(Some(Waiting::Offer { share, name, by, may_add }))
+    }
+
+    /// Does not remind of an offer any more; the share itself stays offered.
+    pub fn dismiss_offer(&mut self, share: &ShareId) -> Result<(), Refusal> {
+        if self.offer(share)?.is_none() {
+            let text = self.share_name(share).unwrap_or_default().to_owned();
+            return Err(Refusal::NotFound { what: "offer of", text });
+        }
+        self.put(&keys::seen_offer(share), codec::to_bytes(&1u8))
     }
 
     /// Conflicts in own records and in what is shown of received ones.

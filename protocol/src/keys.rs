@@ -187,6 +187,16 @@ pub fn reshare(share: &ShareId) -> Vec<u8> {
     key(b'y', &[&share.0])
 }
 
+/// An offer of a share that nobody wants to be reminded of.
+pub fn seen_offer(share: &ShareId) -> Vec<u8> {
+    key(b'o', &[&share.0])
+}
+
+/// Why this org ended a grant, as it was entered. Never leaves.
+pub fn why_ended(grant: &GrantId) -> Vec<u8> {
+    key(b'r', &[&grant.0])
+}
+
 /// A passed-on grant that may be let in.
 pub fn approved(grant: &GrantId) -> Vec<u8> {
     key(b'a', &[&grant.0])
@@ -356,6 +366,8 @@ mod tests {
             history(&grant),
             reshare(&share),
             approved(&grant),
+            seen_offer(&share),
+            why_ended(&grant),
             selection(&share, Kind::Event),
             partner(&org),
             invite(&[0; 16]),

@@ -19,7 +19,7 @@ use crate::select::Selector;
 use crate::sharing::{GrantState, NewGrant};
 use crate::statement::Scope;
 use crate::sync::APPROVAL;
-use crate::view::ListQuery;
+use crate::view::{From, ListQuery};
 use crate::vocabulary::Kind;
 
 /// What happens to a grant that a partner passed on.
@@ -35,17 +35,21 @@ pub enum Reshare {
     Ask,
 }
 
-/// A change of a share's rules.
+/// A change of a share's rules, or of what is in it.
 #[derive(Debug, Clone, Default)]
 pub struct Proposal {
     /// Grants to be made.
     pub add: Vec<NewGrant>,
     /// Grants to be ended; what was passed on under them ends with them.
     pub end: Vec<GrantId>,
+    /// Why they are ended; stays at home.
+    pub why: Option<String>,
     /// Grants that wait and are to be let in.
     pub let_in: Vec<GrantId>,
     /// What is to happen to grants that partners pass on, if that changes.
     pub reshare: Option<Reshare>,
+    /// Own records to be taken out of the share.
+    pub take_out: Vec<RecordId>,
 }
 
 /// Fields × records × who.
@@ -81,6 +85,9 @@ pub struct Outlook {
 /// Per org, the fields of one record that it sees.
 type Seen = BTreeMap<OrgId, BTreeSet<String>>;
 
+/// Of how many records an org sees fields that it did not see (true), or not any more (false).
+type Changes = BTreeMap<(bool, OrgId, Kind, BTreeSet<String>), u64>;
+
 impl Replica {
     /// What happens in a share to grants that partners pass on.
     pub fn reshare(&self, share: &ShareId) -> Result<Reshare, Refusal> {
@@ -107,6 +114,17 @@ impl Replica {
         let fields = self.grants.of_section(share, &me);
         let rights = self.grants.contributions(share).filter(|grant| grant.section == me);
         fields.chain(rights).filter(|grant| grant.parent.is_some()).map(|grant| grant.id).collect()
+    }
+
+    /// Grants in this org's own section that wait for its approval.
+    pub fn waiting_for_approval(&self, share: &ShareId) -> Result<Vec<&GrantInfo>, Refusal> {
+        let mut waiting = Vec::new();
+        for id in self.passed_on(share) {
+            if self.grants.in_force(&id, self.now).is_ok() && !self.may_let_in(&id)? {
+                waiting.extend(self.grants.get(&id));
+            }
+        }
+        Ok(waiting)
     }
 
     /// Whether a grant in this org's own section may be let in: every link of it that was passed
@@ -173,11 +191,17 @@ impl Replica {
         if proposal.reshare.is_some() {
             self.check_open(share)?;
         }
+        if !proposal.take_out.is_empty() {
+            self.withdraw(share, &proposal.take_out)?;
+        }
         let mut made = Vec::new();
         for new in proposal.add {
             made.push(self.grant(new)?);
         }
         self.revoke(&proposal.end, 0)?;
+        for grant in proposal.why.iter().flat_map(|_| &proposal.end) {
+            self.put(&keys::why_ended(grant), codec::to_bytes(&proposal.why))?;
+        }
         for grant in &proposal.let_in {
             self.approve(grant)?;
         }
@@ -185,6 +209,11 @@ impl Replica {
             self.set_reshare(share, reshare)?;
         }
         Ok(made)
+    }
+
+    /// Why this org ended a grant, if it said so.
+    pub fn why_ended(&self, grant: &GrantId) -> Option<String> {
+        self.read(&keys::why_ended(grant)).ok().flatten()
     }
 
     /// What was passed on under a grant and is in force, near before far.
@@ -240,6 +269,7 @@ impl Replica {
         let new = self.add_proposed(&mut section, proposal)?;
         let mut standing = self.standing(share, &section)?;
         standing.drop_unpublished(|kind| self.publishing_grant(share, kind).is_ok());
+        let taken_out = standing.take_out(&proposal.take_out);
         let weights = self.weights(share)?;
         let mut open = self.open_compartments(share, &weights, None)?;
         let seen_in: BTreeMap<CompartmentId, (BTreeSet<String>, BTreeSet<OrgId>)> = open
@@ -251,23 +281,17 @@ impl Replica {
             at.readers = at.admitted.iter().filter_map(|id| self.grants.audience(id)).collect();
         }
         let plan = self.draft(share, &mut section, open, &weights, &mut standing);
-        let mut changed: BTreeMap<(bool, OrgId, Kind, BTreeSet<String>), u64> = BTreeMap::new();
+        let mut changed = Changes::new();
+        for (kind, homes) in &taken_out {
+            let before = seen(homes.iter().filter_map(|home| seen_in.get(home)));
+            count_changes(&mut changed, *kind, &before, &Seen::new());
+        }
         for (record, reached) in &standing.reached {
             let (kind, reach) = reached.as_ref();
             let homes = standing.assigned.get(record).into_iter().flat_map(|at| at.iter());
             let before = seen(homes.filter_map(|home| seen_in.get(home)));
             let after = seen_under(&section, reach);
-            for (gained, from, to) in [(true, &before, &after), (false, &after, &before)] {
-                for (org, fields) in to {
-                    let known = from.get(org);
-                    let is_new =
-                        |field: &&String| known.is_none_or(|known| !known.contains(*field));
-                    let fields: BTreeSet<String> = fields.iter().filter(is_new).cloned().collect();
-                    if !fields.is_empty() {
-                        *changed.entry((gained, *org, *kind, fields)).or_default() += 1;
-                    }
-                }
-            }
+            count_changes(&mut changed, *kind, &before, &after);
             let again = plan.moves.get(record).map(|way| {
                 let entered = way
                     .enter
@@ -387,6 +411,30 @@ impl Replica {
         Ok(())
     }
 
+    /// What this org sees of others' parts of a share.
+    pub fn received_sights(&self, share: &ShareId) -> Result<Vec<Sight>, Refusal> {
+        const PAGE: usize = 512;
+        let mut sights = Vec::new();
+        for kind in Kind::ALL {
+            let (mut fields, mut records) = (BTreeSet::new(), 0);
+            let mut query = ListQuery { from: From::Partners, limit: PAGE, ..ListQuery::of(kind) };
+            loop {
+                let page = self.list(&query)?;
+                for view in page.records.iter().filter(|view| view.share == Some(*share)) {
+                    fields.extend(view.fields.keys().cloned());
+                    records += 1;
+                }
+                query.after = page.next;
+                if query.after.is_none() {
+                    break;
+                }
+            }
+            let org = self.me.party.org;
+            sights.extend((records > 0).then_some(Sight { org, kind, fields, records }));
+        }
+        Ok(sights)
+    }
+
     /// What a grant that passes on another's would let an org see: at most what is seen here.
     pub fn passed_sight(&self, new: &NewGrant) -> Result<Option<Sight>, Refusal> {
         let Scope::Fields { kind, fields, .. } = self.check_grant(new)? else { return Ok(None) };
@@ -396,6 +444,20 @@ impl Replica {
         let list = self.list(&ListQuery::of(kind))?;
         let records = list.records.iter().filter(here).count() as u64;
         Ok(Some(Sight { org: new.to, kind, fields: fields.into_iter().collect(), records }))
+    }
+}
+
+/// Counts what each org sees more, and what less, of one record.
+fn count_changes(changed: &mut Changes, kind: Kind, before: &Seen, after: &Seen) {
+    for (gained, from, to) in [(true, before, after), (false, after, before)] {
+        for (org, fields) in to {
+            let known = from.get(org);
+            let is_new = |field: &&String| known.is_none_or(|known| !known.contains(*field));
+            let fields: BTreeSet<String> = fields.iter().filter(is_new).cloned().collect();
+            if !fields.is_empty() {
+                *changed.entry((gained, *org, kind, fields)).or_default() += 1;
+            }
+        }
     }
 }
 

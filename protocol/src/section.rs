@@ -84,6 +84,15 @@ impl Standing {
     pub fn drop_unpublished(&mut self, may_publish: impl Fn(Kind) -> bool) {
         self.reached.retain(|_, reached| may_publish(reached.0));
     }
+
+    /// Leaves out records; where they are.
+    pub fn take_out(&mut self, records: &[RecordId]) -> Vec<(Kind, Arc<BTreeSet<CompartmentId>>)> {
+        let taken = records.iter().filter_map(|record| {
+            let reached = self.reached.remove(record)?;
+            Some((reached.0, self.assigned.remove(record)?))
+        });
+        taken.collect()
+    }
 }
 
 impl Section {

@@ -326,7 +326,7 @@ impl Replica {
     }
 
     /// Whether this org may end a grant.
-    pub(crate) fn check_revoke(&self, grant: &GrantId) -> Result<(), Refusal> {
+    pub fn check_revoke(&self, grant: &GrantId) -> Result<(), Refusal> {
         let missing = || Refusal::NotFound { what: "grant", text: grant.to_string() };
         let info = self.grants.get(grant).ok_or_else(missing)?;
         let me = self.me.party.org;
@@ -352,6 +352,16 @@ impl Replica {
         Ok(revoked)
     }
 
+    /// Everything in a share that a partner has by this org's word, and that this org may end.
+    pub fn revocable(&self, share: &ShareId, org: &OrgId) -> Vec<GrantId> {
+        let me = self.me.party.org;
+        let standing =
+            self.grants.to(org).filter(|g| g.share == *share && !self.grants.revoked(&g.id));
+        let mine =
+            standing.filter(|g| g.author == me || self.grants.issuers_above(&g.id).contains(&me));
+        mine.map(|g| g.id).collect()
+    }
+
     /// Revokes everything this org has granted a partner in a share.
     pub fn revoke_partner(
         &mut self,
@@ -359,14 +369,7 @@ impl Replica {
         org: &OrgId,
         reason: u8,
     ) -> Result<Vec<GrantId>, Refusal> {
-        let me = self.me.party.org;
-        let mine: Vec<GrantId> = self
-            .grants
-            .to(org)
-            .filter(|g| g.share == *share && !self.grants.revoked(&g.id))
-            .filter(|g| g.author == me || self.grants.issuers_above(&g.id).contains(&me))
-            .map(|g| g.id)
-            .collect();
+        let mine = self.revocable(share, org);
         self.revoke(&mine, reason)
     }
 
@@ -487,6 +490,16 @@ impl Replica {
         })
     }
 
+    /// Whether a share's opener closed it; one that reached its end date has ended instead.
+    pub(crate) fn closed_before_its_end(&self, id: &ShareId) -> bool {
+        let ends_at = match self.statements.get(&(*id).into()).map(|s| s.body()) {
+            Some(Body::OpenShare { ends_at, .. }) => *ends_at,
+            Some(_) | None => None,
+        };
+        let closing = self.grants.closing(id).and_then(|closing| self.statements.get(&closing));
+        closing.is_some_and(|closing| ends_at.is_none_or(|end| closing.at().millis() < end))
+    }
+
     fn share_state(
         &self,
         id: &ShareId,
@@ -497,8 +510,7 @@ impl Replica {
         let me = self.me.party.org;
         let mut mine = grants.iter().filter(|(grant, _)| grant.to.org == me);
         let live = |state: &GrantState| matches!(state, GrantState::Active | GrantState::Waiting);
-        let closed = self.grants.closing(id).and_then(|closing| self.statements.get(&closing));
-        if closed.is_some_and(|closing| ends_at.is_none_or(|end| closing.at().millis() < end)) {
+        if self.closed_before_its_end(id) {
             return Ok(ShareState::Closed);
         }
         if ends_at.is_some_and(|end| end <= self.now)

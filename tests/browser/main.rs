@@ -65,6 +65,25 @@ fn three_companies_read_their_own_view_of_one_event_in_a_browser() {
     for (look, name) in [(NARROW, "event-narrow.png"), (DARK, "event-dark.png")] {
         see(&browser, aurora, &world.event_of(aurora), look, name);
     }
+    world.forget();
+    world.ask();
+    let home = see(&browser, cedar, "/", Look::ENGLISH, "home-cedar-en.png");
+    home.says(&["Deletions asked", "confirmed", "entente customer erase CUSTOMER"]);
+    home.hides(&["Waits for you", "not confirmed yet"]);
+    let gone = see(&browser, aurora, &world.event_of(aurora), Look::ENGLISH, "event-gone-en.png");
+    gone.hides(&[&world.customer_name, &world.customer_phone]);
+    for (look, says, name) in [
+        (Look::ENGLISH, ["Waits for you", "passed on to Cedar Consulting"], "home-asked-en.png"),
+        (WIDE_ZH, ["待您处理", "转授给Cedar Consulting"], "home-asked-zh.png"),
+        (NARROW, ["Waits for you", "entente share approve"], "home-asked-narrow.png"),
+    ] {
+        let home = see(&browser, aurora, "/", look, name);
+        home.says(&says);
+        home.says(&["entente share approve shr_", "entente share revoke shr_"]);
+    }
+    let home = see(&browser, cedar, "/", WIDE_ZH, "home-cedar-zh.png");
+    home.says(&["要求删除的内容", "项已确认删除"]);
+
     let locked = browser.open(&aurora.address("/"), Look::ENGLISH);
     locked.says(&["entente open"]);
     locked.hides(&["Aurora", EVENT_TITLE]);

@@ -102,6 +102,10 @@ fn text(json: &Json) -> String {
     json.as_str().expect("text").to_owned()
 }
 
+fn encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
 /// Waits until something holds; what it is stands in the message.
 fn until(what: &str, holds: impl Fn() -> bool) {
     let begun = Instant::now();
@@ -155,6 +159,29 @@ impl World {
     /// The page of the event at a company.
     pub fn event_of(&self, company: &Company) -> String {
         format!("/events/{}", company.event().expect("the event"))
+    }
+
+    /// Cedar forgets the customer that everybody saw; the others confirm it.
+    pub fn forget(&self) {
+        let query = format!("/customers?where=name%3D{}", encoded(&self.customer_name));
+        let id = text(&self.cedar.get(&query)[0]["id"]);
+        self.cedar.post(&format!("/customers/{id}/erase"), &json!({}));
+        until("both have confirmed", || {
+            let asked = self.cedar.get(&format!("/customers/{id}/erasures"));
+            let asked = asked.as_array().expect("a list");
+            asked.len() == 2 && asked.iter().all(|one| one["state"] == "confirmed")
+        });
+    }
+
+    /// Bright passes something more on, and Aurora is to be asked first.
+    pub fn ask(&self) {
+        let share = text(&self.aurora.get("/shares")[0]["id"]);
+        let path = format!("/shares/{share}/config");
+        self.aurora.call("PUT", &path, Some(&json!({"reshare": "ask"})));
+        let order = json!({"partner": "Cedar Consulting", "kind": "event",
+            "section": "Aurora Motors", "fields": ["venue"]});
+        self.grant(&self.bright, order);
+        until("Aurora is asked", || self.aurora.get("/inbox") != json!([]));
     }
 
     fn open_the_share(&self) {

@@ -124,6 +124,70 @@ fn it_is_told_who_was_given_what_of_a_customer_whoever_carried_it() {
     assert!(!acme.table("store dump").out.contains("Nameqzvx"));
 }
 
+#[test]
+fn what_was_written_into_a_file_is_told_with_the_disclosures_and_can_be_read_back() {
+    let (acme, bright) = (Org::running("Acme Motors"), Org::running("Bright Agency"));
+    let ann = acme.id_of(
+        "customer create name=Ann phones:='[\"+86 138 0013 8000\",\"+1 602 555 0156\"]' \
+         org_name='Firm, \"the\" first' tags=vip x_rank=7",
+    );
+    let bob = acme.id_of("customer create name==SUM(A1) emails=bob@example.com");
+    let file = acme.file("all.csv", "from before");
+    let fails = acme.call(&format!("customer export --where nonsense --out {file}"));
+    assert_eq!(fails.refused(2).0, "bad_selector");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "from before");
+    let nowhere = acme.call("customer export --out /no/such/place.csv");
+    assert_eq!(nowhere.refused(1).0, "unwritable_file");
+    acme.call("customer export --format xlsx").refused(2);
+    assert_eq!(acme.ok(&format!("customer disclosures {ann}")), json!([]), "nothing was written");
+
+    acme.ok(&format!("customer export --out {file}"));
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(text.contains("'=SUM(A1)") && !text.contains(",=SUM"), "{text}");
+    assert_eq!(bright.ok(&format!("customer import {file}"))["created"], 2);
+    let there = bright.ok("customer list --where name=Ann")[0]["fields"].clone();
+    let here = acme.ok(&format!("customer show {ann}"))["fields"].clone();
+    for field in ["name", "phones", "org_name", "tags", "x_rank"] {
+        assert_eq!(there[field], here[field], "{field}");
+    }
+    let some = acme.ok("customer export --where name=Ann");
+    assert_eq!((len(&some), &some[0]["id"]), (1, &json!(ann)));
+    let formats = |id: &str| {
+        let told = acme.ok(&format!("customer disclosures {id}"));
+        let told = told.as_array().unwrap().clone();
+        assert!(told.iter().all(|item| item["way"] == "exported"), "{told:#?}");
+        told.iter().map(|item| item["format"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (formats(&ann), formats(&bob)),
+        (vec!["csv".into(), "json".into()], vec!["csv".into()])
+    );
+    acme.ok(&format!("--yes customer erase {ann}"));
+    assert_eq!(formats(&ann).len(), 2, "software cannot take a file back");
+    let page = acme.table(&format!("customer disclosures {ann} --format html")).out;
+    assert!(page.contains("csv"), "{page}");
+}
+
+#[test]
+fn a_consent_has_its_line_however_it_was_entered() {
+    let acme = Org::running("Acme Motors");
+    let consents = || {
+        let lines = acme.ok("audit log --limit 1000");
+        lines.as_array().unwrap().iter().filter(|line| line["what"] == "consent").count()
+    };
+    acme.id_of("customer create name=Nobody");
+    assert_eq!(consents(), 0);
+    let given = "consent:='[{\"purpose\":\"launch\",\"status\":\"given\"}]'";
+    let ann = acme.id_of(&format!("customer create name=Ann {given}"));
+    assert_eq!(consents(), 1);
+    let file = acme.file("customers.csv", "name\nBob\nEve\n");
+    acme.ok(&format!("customer import {file} --consent form:fair"));
+    assert_eq!(consents(), 3);
+    acme.ok(&format!("customer consent {ann} withdraw --purpose launch"));
+    assert_eq!(consents(), 4);
+    acme.ok("audit verify");
+}
+
 /// Opens the store of a node that does not run and changes what lies under a key.
 fn tamper(org: &Org, key: &[u8], change: impl FnOnce(&mut Vec<u8>)) {
     let mut opened = store::open(&org.data().join("store"), Engine::default()).unwrap();

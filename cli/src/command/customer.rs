@@ -1,10 +1,13 @@
 //! `customer`: people and companies, coming in from files, and their consent.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use entente_node::api::customer::{ImportParams, Imported, Rejected};
+use entente_node::api::customer::{ExportParams, ImportParams, Imported, Rejected};
 use entente_protocol::vocabulary::Kind;
+use serde_json::json;
 
 use super::consent::{self, ConsentArgs};
 use super::disclosures::{self, DisclosuresArgs};
@@ -21,6 +24,7 @@ pub enum CustomerVerb {
     #[command(flatten)]
     Record(RecordVerb),
     Import(ImportArgs),
+    Export(ExportArgs),
     Consent(ConsentArgs),
     Erase(EraseArgs),
     /// Who was asked to forget a customer, and who has confirmed it
@@ -69,11 +73,29 @@ enum ImportVerb {
     },
 }
 
+/// Write your customers into a file; what a file holds cannot be taken back
+///
+/// Each is noted: `customer disclosures` lists the files it is in. Cells that a spreadsheet would take
+/// for a formula begin with an apostrophe.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// The format
+    #[arg(long, default_value = "csv", value_parser = ["csv", "json"])]
+    format: String,
+    /// Only those that fit
+    #[arg(long = "where", value_name = "FIELD=VALUE")]
+    selector: Option<String>,
+    /// Write it into this file [default: the data channel]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
 /// Carries out a verb.
 pub fn customer(session: &mut Session<'_>, verb: CustomerVerb) -> Result<(), CliError> {
     match verb {
         CustomerVerb::Record(verb) => record::record(session, Kind::Customer, verb),
         CustomerVerb::Import(args) => import(session, args),
+        CustomerVerb::Export(args) => export(session, args),
         CustomerVerb::Consent(args) => consent::consent(session, args),
         CustomerVerb::Erase(args) => erasure::erase(session, args),
         CustomerVerb::Erasures { id } => erasure::erasures(session, &id),
@@ -100,7 +122,38 @@ fn import(session: &mut Session<'_>, args: ImportArgs) -> Result<(), CliError> {
     session.print(&imported, |imported| words(imported, params.dry_run))
 }
 
-fn read(path: &std::path::Path) -> Result<Vec<u8>, CliError> {
+fn export(session: &mut Session<'_>, args: ExportArgs) -> Result<(), CliError> {
+    // With --json, the one document is the customers.
+    let format = match &args.out {
+        None if session.globals.json => "json".to_owned(),
+        Some(_) | None => args.format,
+    };
+    let client = session.client()?;
+    let unwritable = |path: &Path, source| {
+        let path = path.display().to_string();
+        CliError::Unwritable { path, source }
+    };
+    // What cannot be written is not exported, and nothing is overwritten before all is here.
+    let open = |path: &Path| {
+        let opened = File::options().create(true).truncate(false).write(true).open(path);
+        opened.map_err(|source| unwritable(path, source))
+    };
+    let file = args.out.as_deref().map(open).transpose()?;
+    let params = ExportParams { format, selector: args.selector };
+    let document = client.download("/customers/export", &params)?;
+    match (file, args.out) {
+        (Some(mut file), Some(path)) => {
+            let written = file.set_len(0).and_then(|()| file.write_all(&document));
+            written.map_err(|source| unwritable(&path, source))?;
+            let shown = path.display().to_string();
+            session.print(&json!({"file": shown}), |_| format!("Written: {shown}\n"))
+        }
+        (_, _) if session.globals.json => session.write(&[&document[..], b"\n"].concat()),
+        (_, _) => session.write(&document),
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, CliError> {
     let read = match path.as_os_str() == "-" {
         true => {
             let mut file = Vec::new();

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use entente_node::api::address::encoded;
-use entente_node::api::erasure::{EraseCustomer, Erased, Erasure};
+use entente_node::api::erasure::{EraseCustomer, Erased, Erasure, Forgetting};
 use entente_node::api::receipt::ReceiptState;
 
 use crate::error::CliError;
@@ -21,14 +21,25 @@ pub struct EraseArgs {
     /// Why; it stays with you
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
+    /// Only tell what would go, and who would be asked
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Asks, then forgets.
 pub fn erase(session: &mut Session<'_>, args: EraseArgs) -> Result<(), CliError> {
     let client = session.client()?;
-    session.ask(&format!("Forget {} for ever, here and at every partner?", args.id))?;
-    let order = EraseCustomer { reason: args.reason };
     let path = format!("/customers/{}/erase", encoded(&args.id));
+    if args.dry_run || !session.globals.yes {
+        let rehearsal = EraseCustomer { dry_run: true, ..EraseCustomer::default() };
+        let forgetting: Forgetting = client.post(&path, &rehearsal)?;
+        if args.dry_run {
+            return session.print(&forgetting, what_goes);
+        }
+        session.note(&what_goes(&forgetting));
+    }
+    session.ask(&format!("Forget {} for ever, here and at every partner?", args.id))?;
+    let order = EraseCustomer { reason: args.reason, dry_run: false };
     let erased: Erased = client.post(&path, &order)?;
     session.print(&erased, |erased| words(&erased.erasures))
 }
@@ -38,6 +49,22 @@ pub fn erasures(session: &mut Session<'_>, id: &str) -> Result<(), CliError> {
     let path = format!("/customers/{}/erasures", encoded(id));
     let erasures: Vec<Erasure> = session.client()?.get(&path)?;
     session.print(&erasures, |erasures| words(erasures))
+}
+
+fn what_goes(forgetting: &Forgetting) -> String {
+    let mut text = String::from("This will be deleted for ever:\n\n");
+    for record in &forgetting.records {
+        text += &format!("  {record}\n");
+    }
+    if forgetting.asked.is_empty() {
+        return text + "\nNo partner was shown it.\n";
+    }
+    text += "\nThese will be asked to delete it, with copies and notes:\n\n";
+    let mut table = Table::new(["COMPANY", "SHARE"]);
+    for one in &forgetting.asked {
+        table.row([one.org.name.clone(), one.share.clone()]);
+    }
+    text + &table.text()
 }
 
 fn words(erasures: &[Erasure]) -> String {

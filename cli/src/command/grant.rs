@@ -94,9 +94,12 @@ pub struct RevokeArgs {
     /// Every grant to this partner instead
     #[arg(long)]
     partner: Option<String>,
-    /// Why
+    /// Why; it stays with you
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
+    /// Only tell who would lose what
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Grants, after showing what would leave.
@@ -168,10 +171,18 @@ fn print(session: &mut Session<'_>, granted: &Granted) -> Result<(), CliError> {
 
 /// Ends grants.
 pub fn revoke(session: &mut Session<'_>, args: RevokeArgs) -> Result<(), CliError> {
-    let RevokeArgs { share, grants, partner, reason } = args;
-    let order = Revoke { grants, partner, reason };
-    let revoked: Revoked = session.client()?.post(&at(&share, "/revoke"), &order)?;
-    session.print(&revoked, |done| done.revoked.iter().map(|id| format!("{id}\n")).collect())
+    let RevokeArgs { share, grants, partner, reason, dry_run } = args;
+    let order = Revoke { grants, partner, reason, dry_run };
+    let path = at(&share, "/revoke");
+    if dry_run {
+        let leaving: Leaving = session.client()?.post(&path, &order)?;
+        return session.print_leaving(&leaving);
+    }
+    let revoked: Revoked = session.client()?.post(&path, &order)?;
+    session.print(&revoked, |done| match done.revoked.is_empty() {
+        true => "Nothing is granted to it in this share.\n".to_owned(),
+        false => done.revoked.iter().map(|id| format!("{id}\n")).collect(),
+    })
 }
 
 /// Grants as a table.

@@ -9,11 +9,12 @@ use crate::session::Session;
 
 #[derive(Debug, Subcommand)]
 pub enum InboxVerb {
-    /// Forget changes that a partner did not take
+    /// Forget changes that a partner did not take, or be reminded of an offer no more
     Dismiss {
-        /// The record, as the inbox names it
+        /// The record or the share, as the inbox names it
+        #[arg(value_name = "RECORD|SHARE")]
         record: String,
-        /// Only of this field
+        /// Only the change of this field
         field: Option<String>,
     },
 }
@@ -28,7 +29,7 @@ pub fn inbox(session: &mut Session<'_>, verb: Option<InboxVerb>) -> Result<(), C
         }
         Some(InboxVerb::Dismiss { record, field }) => {
             let done: Dismissed = client.post("/inbox/dismiss", &Dismiss { record, field })?;
-            session.print(&done, |done| format!("Forgot {}.\n", count(done.dismissed, "change")))
+            session.print(&done, |done| format!("Dismissed {}.\n", count(done.dismissed, "line")))
         }
     }
 }

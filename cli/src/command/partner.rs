@@ -4,9 +4,11 @@ use clap::Subcommand;
 use entente_node::api::Done;
 use entente_node::api::address::encoded;
 use entente_node::api::partner::{Accepted, Alias, Invite, NewInvite, Partner, PartnerState, Ping};
+use entente_node::api::share::Leaving;
 use serde_json::json;
 
 use crate::error::CliError;
+use crate::leaving::words;
 use crate::output::{EMPTY, moment, short};
 use crate::session::Session;
 use crate::table::Table;
@@ -53,6 +55,9 @@ pub enum PartnerVerb {
     Remove {
         /// The partner
         partner: String,
+        /// Only tell who would lose what
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Call a partner by another name here
     Alias {
@@ -103,7 +108,14 @@ pub fn partner(session: &mut Session<'_>, verb: PartnerVerb) -> Result<(), CliEr
         PartnerVerb::Confirm { partner } => act(session, &at(&partner), "confirm"),
         PartnerVerb::Pause { partner } => act(session, &at(&partner), "pause"),
         PartnerVerb::Resume { partner } => act(session, &at(&partner), "resume"),
-        PartnerVerb::Remove { partner } => {
+        PartnerVerb::Remove { partner, dry_run } => {
+            if dry_run || !session.globals.yes {
+                let leaving: Leaving = client.get(&format!("{}/remove/preview", at(&partner)))?;
+                if dry_run {
+                    return session.print_leaving(&leaving);
+                }
+                session.note(&words(&leaving));
+            }
             session.ask(&format!("End the partnership with {partner}?"))?;
             let done: Done = client.delete(&at(&partner))?;
             session.print(&done, |_| format!("{partner} is no partner any more.\n"))

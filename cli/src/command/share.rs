@@ -1,14 +1,13 @@
 //! `share`: what is shared with whom.
 
 use clap::{Args, Subcommand};
+use entente_node::api::Made;
 use entente_node::api::address::encoded;
 use entente_node::api::share::{
     Leaving, OpenShare, Place, Placed, Share, ShareLine, ShareState, Withdraw, Withdrawn,
 };
-use entente_node::api::{Done, Made};
 use entente_node::policy::Reshare;
 use entente_protocol::vocabulary::Kind;
-use serde_json::json;
 
 use super::ending;
 use super::grant::{self, GrantArgs, RevokeArgs, WithArgs};
@@ -51,11 +50,17 @@ pub enum ShareVerb {
     Close {
         /// The share
         share: String,
+        /// Only tell who would lose what
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Take everything of yours out of a share
     Leave {
         /// The share
         share: String,
+        /// Only tell who would lose what
+        #[arg(long)]
+        dry_run: bool,
     },
     Add(AddArgs),
     /// Take records out of your part of a share
@@ -65,6 +70,9 @@ pub enum ShareVerb {
         /// The records
         #[arg(required = true)]
         records: Vec<String>,
+        /// Only tell who would lose what
+        #[arg(long)]
+        dry_run: bool,
     },
     Grant(GrantArgs),
     With(WithArgs),
@@ -133,20 +141,23 @@ pub fn share(session: &mut Session<'_>, verb: ShareVerb) -> Result<(), CliError>
             let share: Share = client.get(&at(&share, ""))?;
             session.print(&share, |share| show(share, detail))
         }
-        ShareVerb::Close { share } => {
-            session.ask(&format!("Close {share} for everyone?"))?;
-            let done: Done = client.post(&at(&share, "/close"), &json!({}))?;
-            session.print(&done, |_| String::new())
+        ShareVerb::Close { share, dry_run } => {
+            let question = format!("Close {share} for everyone?");
+            ending::end(session, &at(&share, "/close"), dry_run, &question)
         }
-        ShareVerb::Leave { share } => {
-            session.ask(&format!("Take everything of yours out of {share}?"))?;
-            let done: Done = client.post(&at(&share, "/leave"), &json!({}))?;
-            session.print(&done, |_| String::new())
+        ShareVerb::Leave { share, dry_run } => {
+            let question = format!("Take everything of yours out of {share}?");
+            ending::end(session, &at(&share, "/leave"), dry_run, &question)
         }
         ShareVerb::Add(args) => add(session, args),
-        ShareVerb::Remove { share, records } => {
+        ShareVerb::Remove { share, records, dry_run } => {
             let path = at(&share, "/records/remove");
-            let withdrawn: Withdrawn = client.post(&path, &Withdraw { records })?;
+            let order = Withdraw { records, dry_run };
+            if dry_run {
+                let leaving: Leaving = client.post(&path, &order)?;
+                return session.print_leaving(&leaving);
+            }
+            let withdrawn: Withdrawn = client.post(&path, &order)?;
             session
                 .print(&withdrawn, |done| format!("Removed {}.\n", count(done.removed, "record")))
         }

@@ -100,6 +100,17 @@ pub struct ImportParams {
     pub consent_scope: Option<String>,
 }
 
+/// The query of an export.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ExportParams {
+    /// `csv` or `json`.
+    pub format: String,
+    /// Only customers that this selector fits.
+    #[serde(rename = "where", default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<String>,
+}
+
 /// What came of an import.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Imported {

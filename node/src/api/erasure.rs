@@ -13,6 +13,28 @@ pub struct EraseCustomer {
     /// Why; never leaves the node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Only tell what would go, and who would be asked.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// What erasing a customer would take.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Forgetting {
+    /// The customer, and this company's records about it.
+    pub records: Vec<String>,
+    /// Every share and partner that was ever shown it, and would be asked to erase it.
+    pub asked: Vec<Asked>,
+}
+
+/// A partner that would be asked to erase a customer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Asked {
+    /// The share.
+    pub share: String,
+    /// Who.
+    #[serde(flatten)]
+    pub org: Org,
 }
 
 /// What was ordered.

@@ -252,6 +252,9 @@ pub struct Revoke {
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Only tell who would lose what.
+    #[serde(default)]
+    pub dry_run: bool,
 }
 
 /// The grants that were ended.

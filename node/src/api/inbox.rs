@@ -9,6 +9,8 @@ use utoipa::ToSchema;
 pub enum InboxKind {
     /// A share was offered to this company.
     Offer,
+    /// A company asks to be let in: as a partner, or to see what a partner passed on.
+    Request,
     /// A field has several values at once.
     Conflict,
     /// A change of a partner's record was not taken.
@@ -43,11 +45,11 @@ pub struct InboxLine {
     pub org: Option<String>,
 }
 
-/// Rejected changes to be forgotten.
+/// Rejected changes to be forgotten, or an offer not to be told again.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Dismiss {
-    /// The record.
+    /// The record, or the share.
     pub record: String,
     /// Only of this field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,6 +59,6 @@ pub struct Dismiss {
 /// What was forgotten.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Dismissed {
-    /// How many changes.
+    /// How many changes; 1 for an offer.
     pub dismissed: u64,
 }

@@ -226,6 +226,18 @@ pub struct Placed {
 pub struct Withdraw {
     /// The records.
     pub records: Vec<String>,
+    /// Only tell who would lose what.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// Closes or leaves a share.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct End {
+    /// Only tell who would lose what.
+    #[serde(default)]
+    pub dry_run: bool,
 }
 
 /// What came of taking records out.

@@ -2,18 +2,20 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
 
 use super::App;
 use super::input::{Body, File, Params};
 use super::problem::Failure;
 use super::progress;
 use crate::api::customer::{
-    Consent, Consented, GiveConsent, GiveConsentToMany, ImportParams, Imported, WithdrawConsent,
+    Consent, Consented, ExportParams, GiveConsent, GiveConsentToMany, ImportParams, Imported,
+    WithdrawConsent,
 };
 use crate::service::Problem;
 use crate::service::consent::{self, Giving};
+use crate::service::export::{Exporting, Format};
 use crate::service::import::Importing;
 
 type Answer<T> = Result<Json<T>, Failure>;
@@ -76,6 +78,34 @@ pub async fn give_to_many(
         }
     })
     .await
+}
+
+/// Own customers as a file. Each is noted in the audit log: a file cannot be taken back.
+#[utoipa::path(post, path = "/api/v1/customers/export", tag = "customers", params(ExportParams),
+    responses((status = 200, body = Vec<u8>, content_type = "text/csv", description = "or application/json")))]
+pub async fn export(
+    State(app): State<App>,
+    Params(params): Params<ExportParams>,
+) -> Result<Response, Failure> {
+    let format = Format::named(&params.format)?;
+    let mut exporting = Exporting::new(format, params.selector);
+    loop {
+        let more;
+        (more, exporting) = app
+            .engine
+            .call(move |replica| Ok::<_, Problem>((exporting.step(replica)?, exporting)))
+            .await?;
+        if !more {
+            break;
+        }
+    }
+    let kind = match format {
+        Format::Csv => "text/csv; charset=utf-8",
+        Format::Json => "application/json",
+    };
+    let file = tokio::task::spawn_blocking(move || exporting.file());
+    let file = file.await.map_err(|_| Failure::Unready)??;
+    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(kind))], file).into_response())
 }
 
 /// Takes customers from a file.

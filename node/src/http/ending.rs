@@ -2,11 +2,14 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
 
 use super::App;
+use super::input::Body;
 use super::problem::Failure;
 use crate::api::Done;
 use crate::api::receipt::Receipt;
+use crate::api::share::End;
 use crate::service::ending;
 
 type Answer<T> = Result<Json<T>, Failure>;
@@ -18,16 +21,34 @@ pub async fn receipts(State(app): State<App>, Path(name): Path<String>) -> Answe
     Ok(Json(app.engine.call(move |replica| ending::receipts(replica, &name)).await?))
 }
 
-/// Closes a share that this org opened.
-#[utoipa::path(post, path = "/api/v1/shares/{share}/close", tag = "shares", params(("share" = String, Path)),
-    responses((status = 200, body = Done)))]
-pub async fn close(State(app): State<App>, Path(name): Path<String>) -> Answer<Done> {
-    Ok(Json(app.engine.call(move |replica| ending::close(replica, &name)).await?))
+/// Closes a share that this org opened; with `dry_run`, tells who would lose what.
+#[utoipa::path(post, path = "/api/v1/shares/{share}/close", tag = "shares", params(("share" = String, Path)), request_body = End,
+    responses((status = 200, body = Done, description = "for a dry run what would not be seen any more")))]
+pub async fn close(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Body(end): Body<End>,
+) -> Result<Response, Failure> {
+    if end.dry_run {
+        let preview = move |replica: &mut _| ending::preview_close(replica, &name);
+        return Ok(Json(app.engine.call(preview).await?).into_response());
+    }
+    let done = move |replica: &mut _| ending::close(replica, &name);
+    Ok(Json(app.engine.call(done).await?).into_response())
 }
 
-/// Takes all of this org's part out of a share.
-#[utoipa::path(post, path = "/api/v1/shares/{share}/leave", tag = "shares", params(("share" = String, Path)),
-    responses((status = 200, body = Done)))]
-pub async fn leave(State(app): State<App>, Path(name): Path<String>) -> Answer<Done> {
-    Ok(Json(app.engine.call(move |replica| ending::leave(replica, &name)).await?))
+/// Takes all of this org's part out of a share; with `dry_run`, tells who would lose what.
+#[utoipa::path(post, path = "/api/v1/shares/{share}/leave", tag = "shares", params(("share" = String, Path)), request_body = End,
+    responses((status = 200, body = Done, description = "for a dry run what would not be seen any more")))]
+pub async fn leave(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Body(end): Body<End>,
+) -> Result<Response, Failure> {
+    if end.dry_run {
+        let preview = move |replica: &mut _| ending::preview_leave(replica, &name);
+        return Ok(Json(app.engine.call(preview).await?).into_response());
+    }
+    let done = move |replica: &mut _| ending::leave(replica, &name);
+    Ok(Json(app.engine.call(done).await?).into_response())
 }

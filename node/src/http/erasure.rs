@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 
 use super::App;
 use super::input::Body;
@@ -13,15 +14,21 @@ use crate::service::erasure;
 
 type Answer<T> = Result<Json<T>, Failure>;
 
-/// Forgets an own customer, with what was noted about it, wherever it was shown.
+/// Forgets an own customer, with what was noted about it, wherever it was shown; with `dry_run`,
+/// tells what would go and who would be asked.
 #[utoipa::path(post, path = "/api/v1/customers/{id}/erase", tag = "customers", params(("id" = String, Path)), request_body = EraseCustomer,
-    responses((status = 200, body = Erased)))]
+    responses((status = 200, body = Erased, description = "for a dry run what would go")))]
 pub async fn erase(
     State(app): State<App>,
     Path(id): Path<String>,
     Body(order): Body<EraseCustomer>,
-) -> Answer<Erased> {
-    Ok(Json(app.engine.call(move |replica| erasure::erase(replica, &id, order)).await?))
+) -> Result<Response, Failure> {
+    if order.dry_run {
+        let preview = move |replica: &mut _| erasure::preview(replica, &id);
+        return Ok(Json(app.engine.call(preview).await?).into_response());
+    }
+    let done = move |replica: &mut _| erasure::erase(replica, &id, order);
+    Ok(Json(app.engine.call(done).await?).into_response())
 }
 
 /// Who was asked to erase a customer, and who has confirmed it; also of one that is forgotten.

@@ -21,12 +21,14 @@ use super::{
     components(schemas(
         crate::api::problem::ProblemBody,
         crate::api::problem::ErrorKind,
-        crate::api::share::Leaving
+        crate::api::share::Leaving,
+        crate::api::erasure::Forgetting
     )),
     paths(
         node::status, node::owed, node::fields, node::dump, node::compact,
         partner::list, partner::show, partner::invite, partner::accept, partner::confirm,
-        partner::pause, partner::resume, partner::remove, partner::alias, partner::ping,
+        partner::pause, partner::resume, partner::remove, partner::preview_remove,
+        partner::alias, partner::ping,
         share::list, share::open, share::show, share::place, share::withdraw, share::grant,
         share::preview_grant, share::revoke,
         ending::receipts, ending::close, ending::leave, inbox::list, inbox::dismiss,
@@ -37,7 +39,7 @@ use super::{
         record::history, record::undo, record::all_conflicts, record::conflicts, record::resolve,
         record::roster, record::add_participations,
         customer::consents, customer::give, customer::withdraw, customer::give_to_many,
-        customer::import, erasure::erase, erasure::erasures, erasure::adopt,
+        customer::import, customer::export, erasure::erase, erasure::erasures, erasure::adopt,
         audit::lines, audit::verify, audit::disclosures,
     )
 )]

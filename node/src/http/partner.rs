@@ -12,6 +12,7 @@ use super::input::Body;
 use super::problem::Failure;
 use crate::api::Done;
 use crate::api::partner::{Accepted, Alias, Invite, NewInvite, Partner, Ping};
+use crate::api::share::Leaving;
 use crate::service::partner::{self, Verb};
 use crate::service::{Problem, shown};
 
@@ -95,6 +96,13 @@ async fn act(State(app): State<App>, Path(name): Path<String>, verb: Verb) -> An
     responses((status = 200, body = Done)))]
 pub async fn remove(State(app): State<App>, Path(name): Path<String>) -> Answer<Done> {
     Ok(Json(app.engine.call(move |replica| partner::remove(replica, &name)).await?))
+}
+
+/// Tells who would lose what if a partnership ended.
+#[utoipa::path(get, path = "/api/v1/partners/{partner}/remove/preview", tag = "partners", params(("partner" = String, Path)),
+    responses((status = 200, body = Leaving)))]
+pub async fn preview_remove(State(app): State<App>, Path(name): Path<String>) -> Answer<Leaving> {
+    Ok(Json(app.engine.call(move |replica| partner::preview_remove(replica, &name)).await?))
 }
 
 /// Gives a partner another name here.

@@ -75,15 +75,20 @@ pub async fn place(
     .await
 }
 
-/// Takes records out.
+/// Takes records out; with `dry_run`, tells who would lose what.
 #[utoipa::path(post, path = "/api/v1/shares/{share}/records/remove", tag = "shares", params(("share" = String, Path)), request_body = Withdraw,
-    responses((status = 200, body = Withdrawn)))]
+    responses((status = 200, body = Withdrawn, description = "for a dry run what would not be seen any more")))]
 pub async fn withdraw(
     State(app): State<App>,
     Path(name): Path<String>,
     Body(order): Body<Withdraw>,
-) -> Answer<Withdrawn> {
-    Ok(Json(app.engine.call(move |replica| share::withdraw(replica, &name, &order)).await?))
+) -> Result<Response, Failure> {
+    if order.dry_run {
+        let preview = move |replica: &mut _| share::preview_withdraw(replica, &name, &order);
+        return Ok(Json(app.engine.call(preview).await?).into_response());
+    }
+    let done = move |replica: &mut _| share::withdraw(replica, &name, &order);
+    Ok(Json(app.engine.call(done).await?).into_response())
 }
 
 /// Grants fields, or the right to add records.
@@ -109,13 +114,18 @@ pub async fn preview_grant(
     Ok(Json(app.engine.call(move |replica| share::preview_grant(replica, &name, &order)).await?))
 }
 
-/// Ends grants.
+/// Ends grants; with `dry_run`, tells who would lose what.
 #[utoipa::path(post, path = "/api/v1/shares/{share}/revoke", tag = "shares", params(("share" = String, Path)), request_body = Revoke,
-    responses((status = 200, body = Revoked)))]
+    responses((status = 200, body = Revoked, description = "for a dry run what would not be seen any more")))]
 pub async fn revoke(
     State(app): State<App>,
     Path(name): Path<String>,
     Body(order): Body<Revoke>,
-) -> Answer<Revoked> {
-    Ok(Json(app.engine.call(move |replica| share::revoke(replica, &name, &order)).await?))
+) -> Result<Response, Failure> {
+    if order.dry_run {
+        let preview = move |replica: &mut _| share::preview_revoke(replica, &name, &order);
+        return Ok(Json(app.engine.call(preview).await?).into_response());
+    }
+    let done = move |replica: &mut _| share::revoke(replica, &name, &order);
+    Ok(Json(app.engine.call(done).await?).into_response())
 }

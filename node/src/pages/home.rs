@@ -17,6 +17,7 @@ use super::moment::Zone;
 use super::roster::status_mark;
 use super::shell::{Frame, Shell};
 use super::value::{self, OrgNames};
+use super::waiting::{self, Tasks};
 use super::words::{Lang, Words};
 use crate::http::App;
 use crate::service::{Answer, CHUNK, Replica};
@@ -84,17 +85,18 @@ struct Home {
     now: Millis,
     events: Vec<Line>,
     partners: Vec<Beside>,
+    tasks: Tasks,
 }
 
 /// The first page.
 pub async fn show(State(app): State<App>, headers: HeaderMap) -> Result<Markup, PageFailure> {
     let lang = Lang::wanted(&headers);
-    let home = home(&app).await;
+    let home = home(&app, lang).await;
     let home = home.map_err(|problem| PageFailure { lang, failure: problem.into() })?;
     Ok(page_of(&home, lang.words()))
 }
 
-async fn home(app: &App) -> Answer<Home> {
+async fn home(app: &App, lang: Lang) -> Answer<Home> {
     let mut heads = Heads::default();
     loop {
         let more;
@@ -109,10 +111,10 @@ async fn home(app: &App) -> Answer<Home> {
             break;
         }
     }
-    app.engine.call(move |replica| read(replica, &heads)).await
+    app.engine.call(move |replica| read(replica, &heads, lang)).await
 }
 
-fn read(replica: &Replica, heads: &Heads) -> Answer<Home> {
+fn read(replica: &Replica, heads: &Heads, lang: Lang) -> Answer<Home> {
     let name = |org: &OrgId| replica.directory().name(org).to_owned();
     let mut events = Vec::new();
     for view in replica.list(&ListQuery::of(Kind::Event))?.records {
@@ -137,6 +139,7 @@ fn read(replica: &Replica, heads: &Heads) -> Answer<Home> {
         company: replica.me().name.clone(),
         now: replica.now(),
         partners: partners.collect(),
+        tasks: waiting::tasks(replica, lang)?,
         events,
     })
 }
@@ -149,6 +152,7 @@ fn page_of(home: &Home, words: &'static Words) -> Markup {
     };
     shell.page(html! {
         h1.company { bdi { (home.company) } }
+        (waiting::waiting(&home.tasks, words))
         div.columns {
             section.events aria-labelledby="events" {
                 h2 #events { (words.events) }
@@ -157,6 +161,7 @@ fn page_of(home: &Home, words: &'static Words) -> Markup {
             section.partners aria-labelledby="partners" {
                 h2 #partners { (words.partners) }
                 (partners(home, words))
+                (waiting::deletions(&home.tasks, words))
             }
         }
     })

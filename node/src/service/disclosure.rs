@@ -10,7 +10,7 @@ use entente_protocol::vocabulary::Kind;
 use serde_json::Value as Json;
 
 use super::consent::entries;
-use super::{Answer, Problem, Replica, shown, when};
+use super::{Answer, Replica, sheet, shown, when};
 use crate::api::audit::{Disclosure, Way};
 
 /// Everything that a document for a customer says.
@@ -134,19 +134,16 @@ const COLUMNS: [&str; 14] = [
     "carriers",
 ];
 
-/// The items as CSV (RFC 4180), one a line; lists are joined by blanks or by semicolons.
+/// The items as a table, one a line; lists are joined by blanks or by semicolons.
 pub fn csv(report: &Report) -> Answer<Vec<u8>> {
-    let mut out = csv::Writer::from_writer(Vec::new());
-    let fault = |_| Problem::Shape("the table could not be written");
-    out.write_record(COLUMNS).map_err(fault)?;
-    for item in &report.items {
-        let some = |text: &Option<String>| tame(text.as_deref().unwrap_or_default());
+    let heading = COLUMNS.map(str::to_owned);
+    let rows = report.items.iter().map(|item| {
+        let some = |text: &Option<String>| text.clone().unwrap_or_default();
         let names = |orgs: &[crate::api::Org]| {
-            let names: Vec<&str> = orgs.iter().map(|org| org.name.as_str()).collect();
-            tame(&names.join("; "))
+            orgs.iter().map(|org| org.name.as_str()).collect::<Vec<_>>().join("; ")
         };
         let way = serde_json::to_value(item.way).unwrap_or_default();
-        out.write_record([
+        [
             report.customer.clone(),
             some(&item.org),
             some(&item.name),
@@ -161,16 +158,7 @@ pub fn csv(report: &Report) -> Answer<Vec<u8>> {
             some(&item.basis),
             names(&item.via),
             names(&item.carriers),
-        ])
-        .map_err(fault)?;
-    }
-    out.into_inner().map_err(|_| Problem::Shape("the table could not be written"))
-}
-
-/// A name that a spreadsheet would take for a formula is not one any more.
-fn tame(text: &str) -> String {
-    match text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        true => format!("'{text}"),
-        false => text.to_owned(),
-    }
+        ]
+    });
+    sheet::csv([heading].into_iter().chain(rows))
 }

@@ -4,9 +4,10 @@
 use entente_protocol::receipt::{Asked, ReceiptView};
 use entente_protocol::time::Millis;
 
-use super::{Answer, Replica, shown, when};
+use super::{Answer, Replica, outlook, shown, when};
 use crate::api::Done;
 use crate::api::receipt::{Receipt, ReceiptKind, ReceiptState};
+use crate::api::share::Leaving;
 
 /// What partners were asked to delete in a share, and who has confirmed it.
 pub fn receipts(replica: &mut Replica, share: &str) -> Answer<Vec<Receipt>> {
@@ -14,11 +15,29 @@ pub fn receipts(replica: &mut Replica, share: &str) -> Answer<Vec<Receipt>> {
     Ok(replica.receipts(&share).iter().map(|of| receipt(replica, of)).collect())
 }
 
+/// Who would lose what if a share were closed: also this company, of what others put into it.
+pub fn preview_close(replica: &mut Replica, share: &str) -> Answer<Leaving> {
+    let share = replica.find_share(share)?;
+    let proposal = replica.closing(&share)?;
+    let mut leaving = outlook::leaving(replica, &share, &proposal)?;
+    let received = replica.received_sights(&share)?;
+    leaving.back.extend(received.iter().map(|sight| outlook::row(replica, sight, &proposal)));
+    leaving.notes.push("what other companies show each other in it ends too".to_owned());
+    Ok(leaving)
+}
+
 /// Closes a share for everybody.
 pub fn close(replica: &mut Replica, share: &str) -> Answer<Done> {
     let share = replica.find_share(share)?;
     replica.close_share(&share)?;
     Ok(Done {})
+}
+
+/// Who would lose what if this org left a share.
+pub fn preview_leave(replica: &mut Replica, share: &str) -> Answer<Leaving> {
+    let share = replica.find_share(share)?;
+    let proposal = replica.leaving(&share)?;
+    outlook::leaving(replica, &share, &proposal)
 }
 
 /// Takes everything of this org's out of a share.

@@ -5,13 +5,26 @@ use entente_protocol::vocabulary::Kind;
 
 use super::{Answer, Replica, ending, shown, when};
 use crate::api::Made;
-use crate::api::erasure::{EraseCustomer, Erased, Erasure};
+use crate::api::erasure::{Asked, EraseCustomer, Erased, Erasure, Forgetting};
 
 /// Forgets an own customer, with what was noted about it, wherever it was shown.
 pub fn erase(replica: &mut Replica, id: &str, order: EraseCustomer) -> Answer<Erased> {
     let at = replica.find_record(id, Some(Kind::Customer))?;
     let erasures = replica.forget(&at, order.reason)?;
     Ok(Erased { erasures: erasures.iter().map(|of| erasure(replica, of)).collect() })
+}
+
+/// What erasing a customer would take, and who would be asked.
+pub fn preview(replica: &mut Replica, id: &str) -> Answer<Forgetting> {
+    let at = replica.find_record(id, Some(Kind::Customer))?;
+    let forget::Forgetting { records, asked } = replica.would_forget(&at)?;
+    let asked = asked
+        .iter()
+        .map(|(share, org)| Asked { share: share.to_string(), org: shown::org(replica, org) });
+    Ok(Forgetting {
+        records: records.iter().map(|(kind, record)| kind.id_text(record)).collect(),
+        asked: asked.collect(),
+    })
 }
 
 /// Who was asked to erase a customer, and who has confirmed it; also of one that is forgotten.

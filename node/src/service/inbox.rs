@@ -1,13 +1,14 @@
 //! The inbox: what waits for a person, in words, with the command that settles it.
 
 use entente_protocol::book::Address;
+use entente_protocol::id::{GrantId, OrgId, ShareId};
 use entente_protocol::inbox::Waiting;
 use entente_protocol::receipt::{Asked, ReceiptView};
 use entente_protocol::reissue::Rejected;
 use entente_protocol::vocabulary::{Kind, to_text};
 
 use super::problem::Problem;
-use super::{Answer, Replica};
+use super::{Answer, Replica, seeing};
 use crate::api::inbox::{Dismiss, Dismissed, InboxKind, InboxLine};
 
 /// Everything that waits for a person.
@@ -15,24 +16,40 @@ pub fn list(replica: &mut Replica) -> Answer<Vec<InboxLine>> {
     Ok(replica.inbox()?.iter().map(|of| line(replica, of)).collect())
 }
 
-/// Forgets changes that were rejected.
+/// Forgets changes that were rejected, or does not tell an offer again.
 pub fn dismiss(replica: &mut Replica, order: &Dismiss) -> Answer<Dismissed> {
-    let wrong = || Problem::Shape("name the record as the inbox does");
-    let (_, record) = Kind::parse_id(&order.record).ok_or_else(wrong)?;
-    Ok(Dismissed { dismissed: replica.dismiss(&record, order.field.as_deref())? })
+    let field = order.field.as_deref();
+    if let Some((_, record)) = Kind::parse_id(&order.record) {
+        return Ok(Dismissed { dismissed: replica.dismiss(&record, field)? });
+    }
+    let wrong = Problem::Shape("name a record or a share as `entente inbox` does");
+    match replica.find_share(&order.record) {
+        Ok(share) if field.is_none() => {
+            replica.dismiss_offer(&share)?;
+            Ok(Dismissed { dismissed: 1 })
+        }
+        Ok(_) | Err(_) => Err(wrong),
+    }
 }
 
-fn line(replica: &Replica, of: &Waiting) -> InboxLine {
+/// One thing that waits, as people read it.
+pub fn line(replica: &Replica, of: &Waiting) -> InboxLine {
     match of {
-        Waiting::Offer { share, name, by } => InboxLine {
-            share: Some(share.to_string()),
-            org: Some(by.to_string()),
-            ..bare(
-                InboxKind::Offer,
-                format!("{} offers you the share {name}", replica.directory().name(by)),
-                format!("entente share show {share}, then entente share add {share} …"),
-            )
-        },
+        Waiting::Offer { share, name, by, may_add } => {
+            let then = match may_add {
+                true => format!("entente share add {share} …"),
+                false => format!("entente inbox dismiss {share}"),
+            };
+            let text = format!("{} offers you the share {name}", replica.directory().name(by));
+            let verb = format!("entente share show {share}, then {then}");
+            InboxLine {
+                share: Some(share.to_string()),
+                org: Some(by.to_string()),
+                ..bare(InboxKind::Offer, text, verb)
+            }
+        }
+        Waiting::Approval { share, grant, by, to } => approval(replica, share, grant, by, to),
+        Waiting::Pairing { org } => pairing(replica, org),
         Waiting::Conflict { at, field } => conflict(at, field),
         Waiting::Rejected(late) => rejected(replica, late),
         Waiting::Receipt { share, receipt } => {
@@ -40,6 +57,45 @@ fn line(replica: &Replica, of: &Waiting) -> InboxLine {
             let verb = format!("entente share receipts {share}");
             InboxLine { share: Some(share.to_string()), ..missing(replica, name, receipt, verb) }
         }
+    }
+}
+
+fn approval(
+    replica: &Replica,
+    share: &ShareId,
+    grant: &GrantId,
+    by: &OrgId,
+    to: &OrgId,
+) -> InboxLine {
+    let name = |org| replica.directory().name(org);
+    let what = replica.grant_info(grant).map(|grant| seeing::scope(&grant.scope));
+    let (what, of) = (what.unwrap_or_default(), replica.share_name(share).unwrap_or_default());
+    InboxLine {
+        share: Some(share.to_string()),
+        grant: Some(grant.to_string()),
+        org: Some(to.to_string()),
+        ..bare(
+            InboxKind::Request,
+            format!("{} passed on to {} what it has in {of}: {what}", name(by), name(to)),
+            format!(
+                "entente share approve {share} {grant}, or entente share revoke {share} {grant}"
+            ),
+        )
+    }
+}
+
+fn pairing(replica: &Replica, org: &OrgId) -> InboxLine {
+    let partner = replica.partner(org).ok();
+    let alias = partner.as_ref().map_or_else(|| org.to_string(), |one| one.partner.alias.clone());
+    let code = partner.and_then(|one| one.partner.code).unwrap_or_default();
+    let name = replica.directory().name(org);
+    InboxLine {
+        org: Some(org.to_string()),
+        ..bare(
+            InboxKind::Request,
+            format!("{name} asks to be your partner; the code is {code}, compare it by telephone"),
+            format!("entente partner confirm {alias}, or entente partner remove {alias}"),
+        )
     }
 }
 

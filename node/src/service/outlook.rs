@@ -44,7 +44,7 @@ pub fn leaving(replica: &Replica, share: &ShareId, proposal: &Proposal) -> Answe
 }
 
 /// One line of fields × records × who, with the rights that the proposal's grants give.
-fn row(replica: &Replica, sight: &Sight, proposal: &Proposal) -> LeavingTo {
+pub fn row(replica: &Replica, sight: &Sight, proposal: &Proposal) -> LeavingTo {
     let mut row = LeavingTo {
         org: shown::org(replica, &sight.org),
         kind: sight.kind,
@@ -93,10 +93,23 @@ fn notes(replica: &Replica, proposal: &Proposal) -> Vec<String> {
     }
     for id in &proposal.end {
         let Some(grant) = replica.grant_info(id) else { continue };
-        if let Scope::Contribute { kinds } = &grant.scope {
-            notes.push(format!("{} may no longer add {}", name(&grant.to.org), plurals(kinds)));
+        match &grant.scope {
+            Scope::Contribute { kinds } => {
+                notes.push(format!("{} may no longer add {}", name(&grant.to.org), plurals(kinds)));
+            }
+            // How many records these are is known at whoever they are of.
+            Scope::Fields { .. } if grant.section != replica.me().org => notes.push(format!(
+                "{} no longer sees of {}'s part: {}",
+                name(&grant.to.org),
+                name(&grant.section),
+                seeing::scope(&grant.scope)
+            )),
+            Scope::Fields { keep: true, .. } => {
+                notes.push(format!("{} keeps the copies it has made", name(&grant.to.org)));
+            }
+            Scope::Fields { keep: false, .. } => {}
         }
-        notes.extend(ends_below(replica, id));
+        notes.extend(ends_below(replica, id, &proposal.end));
     }
     notes
 }
@@ -112,7 +125,7 @@ fn plurals(kinds: &[Kind]) -> String {
 }
 
 /// What was passed on under a grant ends with it.
-fn ends_below(replica: &Replica, id: &GrantId) -> Vec<String> {
+fn ends_below(replica: &Replica, id: &GrantId, told: &[GrantId]) -> Vec<String> {
     let name = |org: &OrgId| shown::org(replica, org).name;
     let below = replica.passed_on_under(id);
     let ended = |grant: &entente_protocol::grant::GrantInfo| {
@@ -123,7 +136,7 @@ fn ends_below(replica: &Replica, id: &GrantId) -> Vec<String> {
             name(&grant.to.org)
         )
     };
-    below.into_iter().map(ended).collect()
+    below.into_iter().filter(|grant| !told.contains(&grant.id)).map(ended).collect()
 }
 
 /// What one event brings to an org under grants in a share that is not open yet.

@@ -2,12 +2,14 @@
 
 use entente_protocol::id::OrgId;
 
-use super::{Answer, Replica, shown, when};
+use super::{Answer, Replica, outlook, shown, when};
 use crate::api::Done;
 use crate::api::partner::{
     Accepted, AcceptedPartner, Alias, Invite, NewInvite, Partner, PartnerState,
 };
+use crate::api::share::Leaving;
 use entente_protocol::partner::{self as known, PartnerView};
+use entente_protocol::policy::Proposal;
 use entente_protocol::refusal::Refusal;
 
 const INVITE_LASTS: &str = "7d";
@@ -80,6 +82,23 @@ pub fn act(replica: &mut Replica, name: &str, verb: Verb) -> Answer<Partner> {
         Verb::Resume => replica.resume_partner(&org)?,
     }
     show(replica, &org.to_string())
+}
+
+/// Who would lose what, in every share, if the partnership ended.
+pub fn preview_remove(replica: &mut Replica, name: &str) -> Answer<Leaving> {
+    let org = replica.find_partner(name)?;
+    let mut all = Leaving::default();
+    for share in replica.shares()? {
+        let end = replica.revocable(&share.id, &org);
+        if !end.is_empty() {
+            let proposal = Proposal { end, ..Proposal::default() };
+            let part = outlook::leaving(replica, &share.id, &proposal)?;
+            all.first |= part.first;
+            all.back.extend(part.back);
+            all.notes.extend(part.notes.iter().map(|note| format!("{}: {note}", share.name)));
+        }
+    }
+    Ok(all)
 }
 
 /// Ends the partnership.

@@ -240,10 +240,21 @@ fn hindered(
             (format!("hand-over {link} of the chain does not count: {rule}"), None)
         }
         Hindrance::Revoked(id) => {
-            (format!("that ended: {} was revoked", by_whom(replica, id)), None)
+            let why = replica.why_ended(id).map(|why| format!(": {why}")).unwrap_or_default();
+            (format!("that ended: {} was revoked{why}", by_whom(replica, id)), None)
         }
         Hindrance::Expired(id) => {
             (format!("that ended: {} has expired", by_whom(replica, id)), None)
+        }
+        Hindrance::Closed => {
+            let opener = replica.share(&asked.share).map(|share| name(&share.opened_by));
+            let opener = opener.unwrap_or_else(|_| "its opener".to_owned());
+            (format!("that ended: {opener} closed the share {share}"), open_another(kind))
+        }
+        Hindrance::Ended => {
+            let end = replica.share(&asked.share).ok().and_then(|share| share.ends_at);
+            let end = end.map(|at| format!(" on {}", when::show(at))).unwrap_or_default();
+            (format!("that ended: the share {share} ended{end}"), open_another(kind))
         }
         Hindrance::Waiting(id) => {
             let state = replica.grant_info(id).map(|grant| waiting(replica, grant));
@@ -267,6 +278,11 @@ fn hindered(
         }
         Hindrance::NoValue => ("nothing has been entered there".to_owned(), None),
     }
+}
+
+fn open_another(kind: Kind) -> Option<String> {
+    let of = kind.plural();
+    Some(format!("an ended share stays ended; `entente share open` opens another for the {of}"))
 }
 
 fn by_whom(replica: &Replica, id: &GrantId) -> String {

@@ -177,9 +177,19 @@ fn named<'a>(
 /// Takes records out of this org's part.
 pub fn withdraw(replica: &mut Replica, share: &str, order: &Withdraw) -> Answer<Withdrawn> {
     let share = replica.find_share(share)?;
-    let ids: Vec<RecordId> =
-        named(replica, order.records.iter())?.into_iter().map(|(_, id)| id).collect();
+    let ids = ids_named(replica, &order.records)?;
     Ok(Withdrawn { removed: replica.withdraw(&share, &ids)? })
+}
+
+/// Who would lose what if the records were taken out.
+pub fn preview_withdraw(replica: &mut Replica, share: &str, order: &Withdraw) -> Answer<Leaving> {
+    let share = replica.find_share(share)?;
+    let take_out = ids_named(replica, &order.records)?;
+    outlook::leaving(replica, &share, &Proposal { take_out, ..Proposal::default() })
+}
+
+fn ids_named(replica: &mut Replica, names: &[String]) -> Answer<Vec<RecordId>> {
+    Ok(named(replica, names.iter())?.into_iter().map(|(_, id)| id).collect())
 }
 
 /// Grants fields, or the right to add records.
@@ -225,22 +235,41 @@ pub fn preview_grant(replica: &mut Replica, share: &str, order: &NewGrant) -> An
 
 /// Ends grants: those named, or all to one partner.
 pub fn revoke(replica: &mut Replica, share: &str, order: &Revoke) -> Answer<Revoked> {
+    let (share, end) = ending(replica, share, order)?;
+    let revoked = end.iter().map(ToString::to_string).collect();
+    let why = order.reason.clone();
+    replica.change_rules(&share, Proposal { end, why, ..Proposal::default() })?;
+    Ok(Revoked { revoked })
+}
+
+/// Who would lose what if the grants were ended.
+pub fn preview_revoke(replica: &mut Replica, share: &str, order: &Revoke) -> Answer<Leaving> {
+    let (share, end) = ending(replica, share, order)?;
+    for grant in &end {
+        replica.check_revoke(grant)?;
+    }
+    outlook::leaving(replica, &share, &Proposal { end, ..Proposal::default() })
+}
+
+/// The grants to be ended: those named, or all to one partner.
+fn ending(replica: &mut Replica, share: &str, order: &Revoke) -> Answer<(ShareId, Vec<GrantId>)> {
     let share = replica.find_share(share)?;
-    let reason = 0;
-    let revoked = match &order.partner {
-        Some(name) => {
+    let mut end = Vec::new();
+    match (&order.partner, order.grants.is_empty()) {
+        (Some(name), true) => {
             let org = replica.find_partner(name)?;
-            replica.revoke_partner(&share, &org, reason)?
+            end = replica.revocable(&share, &org);
         }
-        None => {
-            let mut ids = Vec::new();
+        (None, false) => {
             for text in &order.grants {
-                ids.push(replica.find_grant(&share, text)?);
+                end.push(replica.find_grant(&share, text)?);
             }
-            replica.revoke(&ids, reason)?
         }
-    };
-    Ok(Revoked { revoked: revoked.iter().map(ToString::to_string).collect() })
+        (Some(_), false) | (None, true) => {
+            return Err(Problem::Shape("name the grants, or the partner whose grants are to end"));
+        }
+    }
+    Ok((share, end))
 }
 
 /// A grant as it was asked for, with its names looked up.

@@ -55,6 +55,10 @@ pub enum Hindrance {
     Revoked(GrantId),
     /// This link has expired.
     Expired(GrantId),
+    /// The share was closed by its opener.
+    Closed,
+    /// The share's end date has passed.
+    Ended,
     /// The grant is not let in yet.
     Waiting(GrantId),
     /// The record is not in the section.
@@ -124,6 +128,11 @@ impl Replica {
             }
             Err(ChainError::Revoked(link)) => return Ok(Some(Hindrance::Revoked(link))),
             Err(ChainError::Expired(link)) => return Ok(Some(Hindrance::Expired(link))),
+            Err(ChainError::ShareClosed(share)) if !self.closed_before_its_end(&share) => {
+                return Ok(Some(Hindrance::Ended));
+            }
+            Err(ChainError::ShareClosed(_)) => return Ok(Some(Hindrance::Closed)),
+            Err(ChainError::ShareEnded(_)) => return Ok(Some(Hindrance::Ended)),
             Err(ChainError::Broken { link, rule }) => {
                 return Ok(Some(broken_link(link, &rule)));
             }
