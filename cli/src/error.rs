@@ -103,6 +103,12 @@ pub enum CliError {
     /// The audit log is not whole, or not the one that was noted.
     #[error(transparent)]
     Audit(Flaw),
+    /// The store is not what was last written.
+    #[error("the store is damaged: {problems} things are wrong with it")]
+    Unsound {
+        /// How many.
+        problems: u64,
+    },
     /// The output cannot be written.
     #[error("cannot write the answer")]
     Output(#[from] io::Error),
@@ -160,6 +166,7 @@ impl CliError {
             | CliError::File { .. }
             | CliError::Unwritable { .. }
             | CliError::Audit(_)
+            | CliError::Unsound { .. }
             | CliError::Directory(_)
             | CliError::Init(_) => ErrorKind::Unmet,
             CliError::Start(error) => match **error {
@@ -200,6 +207,7 @@ impl CliError {
             CliError::NotBuiltYet(_) => "not_built_yet",
             CliError::File { .. } => "unreadable_file",
             CliError::Unwritable { .. } => "unwritable_file",
+            CliError::Unsound { .. } => "store_damaged",
             CliError::Audit(_) => AUDIT_BROKEN,
             CliError::Config(_) => "bad_settings",
             CliError::Directory(_) | CliError::Init(InitError::Directory(_)) => "bad_directory",
@@ -229,6 +237,11 @@ impl CliError {
             CliError::NoDirectory => Some("name one with --data DIR or ENTENTE_DATA".into()),
             CliError::Usage { hint, .. } => hint.clone(),
             CliError::Audit(_) => Some(AUDIT_HINT.into()),
+            CliError::Unsound { .. } => Some(
+                "stop the node and keep a copy of its data directory; \
+                 `entente store dump` prints what can be read"
+                    .into(),
+            ),
             CliError::NeedsYes => {
                 Some("add --yes to agree, or --dry-run to see what would happen".into())
             }

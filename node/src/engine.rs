@@ -10,13 +10,14 @@ use entente_protocol::audit;
 use entente_protocol::id::PublicKey;
 use entente_protocol::refusal::{Refusal, RefusalClass};
 use entente_protocol::replica::{Changes, Effect, Replica};
+use entente_protocol::store::StoreError;
 use entente_protocol::time::Millis;
 use thiserror::Error;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::network::{ConnId, NetworkCommand, NetworkEvent, NetworkHandle, SendOutcome};
-use crate::store::{Reader, RewriteError, Rewriter, Rewritten};
+use crate::store::{Reader, Report, RewriteError, Rewriter, Rewritten};
 
 mod rewriting;
 
@@ -209,6 +210,11 @@ impl EngineHandle {
     /// Recomputes the audit log; blocks.
     pub fn verify_audit(&self, noted: Option<&audit::Head>) -> Result<audit::Head, audit::Flaw> {
         audit::verify(&self.reader, noted)
+    }
+
+    /// Looks at everything in the store; blocks, and commits wait for it.
+    pub fn verify_store(&self) -> Result<Report, StoreError> {
+        crate::store::verify(&self.reader)
     }
 
     /// Writes everything the store holds, one JSON line each; blocks.

@@ -77,6 +77,7 @@ pub fn router(app: App) -> Router {
         .route("/fields", get(node::fields))
         .route("/store/dump", get(node::dump))
         .route("/store/compact", post(node::compact))
+        .route("/store/verify", get(node::verify))
         .route("/partners", get(partner::list))
         .route("/partners/invite", post(partner::invite))
         .route("/partners/accept", post(partner::accept))

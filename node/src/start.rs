@@ -26,7 +26,7 @@ use crate::network::{
     EVENTS_CAPACITY, Limits, Network, NetworkConfig, NetworkError, NetworkEvent, NetworkHandle,
 };
 use crate::service::shown;
-use crate::store::{self, DumpError, Engine, OpenError, RewriteError, Rewritten, Step};
+use crate::store::{self, DumpError, Engine, OpenError, Report, RewriteError, Rewritten, Step};
 
 /// How long a node's certificate is good for, in ms.
 const CERTIFICATE_MS: u64 = 2 * 365 * 24 * 3600 * 1000;
@@ -266,6 +266,19 @@ pub fn verify_audit(
     }
     let reader = store::inspect(&directory.store(), Engine::default())?;
     Ok(audit::verify(&reader, noted))
+}
+
+/// Looks at everything in the store of a node that does not run.
+pub fn verify_store(directory: &Directory) -> Result<Report, StartError> {
+    if !directory.is_initialised() {
+        return Err(StartError::NotInitialised(directory.path().display().to_string()));
+    }
+    // A node that never ran has no store yet.
+    if !directory.store().exists() {
+        return Ok(Report::default());
+    }
+    let reader = store::inspect(&directory.store(), Engine::default())?;
+    store::verify(&reader).map_err(|error| StartError::Replica(error.into()))
 }
 
 /// Writes everything the store of a node that does not run holds, one JSON line each.

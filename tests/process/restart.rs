@@ -216,3 +216,27 @@ fn a_ready_line_is_the_only_thing_a_node_says() {
     assert!(address.starts_with("/ip4/127.0.0.1/tcp/") && address.contains("/p2p/12D3Koo"));
     assert!(ready["http"].as_str().unwrap().starts_with("http://127.0.0.1:"));
 }
+
+#[test]
+fn the_store_is_looked_through_with_and_without_a_running_node() {
+    let mut acme = Org::running("Acme Motors");
+    acme.id_of("event create title=Launch");
+    let sound = acme.ok("store verify");
+    assert!(sound["entries"].as_u64() > Some(5), "{sound}");
+    assert_eq!((&sound["problem_count"], &sound["problems"]), (&0.into(), &json!([])));
+    acme.kill();
+    assert_eq!(acme.ok("store verify")["problem_count"], 0);
+    // The engine's file of an older day is put back under what was written since.
+    let file = acme.data().join("store/sled/db");
+    let older = fs::read(&file).unwrap();
+    acme.start();
+    acme.id_of("event create title=Later");
+    acme.kill();
+    fs::write(&file, older).unwrap();
+    let said = acme.call("store verify");
+    assert_eq!(said.refused(1).0, "store_damaged");
+    assert!(said.err.lines().count() > 2, "what is wrong is named: {}", said.err);
+    assert!(said.json()["error"]["hint"].as_str().unwrap().contains("store dump"));
+    let never = Org::new("Bright Agency");
+    assert_eq!(never.ok("store verify")["entries"], 0, "it never ran");
+}

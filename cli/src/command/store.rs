@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use clap::Subcommand;
 use entente_node::api::Done;
-use entente_node::api::node::Compacted;
+use entente_node::api::node::{Compacted, StoreReport};
 use entente_node::start;
 use entente_node::store::Rewritten;
 
@@ -15,6 +15,10 @@ use crate::session::Session;
 pub enum StoreVerb {
     /// Everything the store holds, decompressed, one JSON line each
     Dump,
+    /// Look at everything in the store: whether it is what was last written
+    ///
+    /// With or without a running node; whatever is to be written meanwhile waits.
+    Verify,
     /// Write the store anew, so that what was erased is in no file of it
     ///
     /// The node does this by itself some time after an erasure (`rewrite_after` in entente.toml).
@@ -24,8 +28,28 @@ pub enum StoreVerb {
 pub fn store(session: &mut Session<'_>, verb: &StoreVerb) -> Result<(), CliError> {
     match verb {
         StoreVerb::Dump => dump(session),
+        StoreVerb::Verify => verify(session),
         StoreVerb::Compact => compact(session),
     }
+}
+
+/// Looks at all of it; an error if something is wrong.
+fn verify(session: &mut Session<'_>) -> Result<(), CliError> {
+    let looked = session.client().and_then(|client| client.get("/store/verify"));
+    let report: StoreReport = match looked {
+        Err(CliError::Unreachable { .. }) => start::verify_store(&session.directory()?)?.into(),
+        looked => looked?,
+    };
+    if report.problem_count == 0 {
+        return session.print(&report, |report| {
+            let size = megabytes(report.value_bytes);
+            format!("The store is sound: {} entries, {size}.\n", report.entries)
+        });
+    }
+    for problem in &report.problems {
+        session.note(problem);
+    }
+    Err(CliError::Unsound { problems: report.problem_count })
 }
 
 /// By the node or, where none runs, in its directory.

@@ -94,6 +94,33 @@ pub struct Compacted {
     pub bytes_after: u64,
 }
 
+/// What a look through the whole store found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StoreReport {
+    /// The entries that are whole.
+    pub entries: u64,
+    /// The bytes of all values as they are read.
+    pub value_bytes: u64,
+    /// The bytes of all values as they are stored.
+    pub stored_bytes: u64,
+    /// How many things are wrong.
+    pub problem_count: u64,
+    /// The first of them.
+    pub problems: Vec<String>,
+}
+
+impl From<crate::store::Report> for StoreReport {
+    fn from(of: crate::store::Report) -> Self {
+        Self {
+            entries: of.entries,
+            value_bytes: of.value_bytes,
+            stored_bytes: of.stored_bytes,
+            problem_count: of.problem_count,
+            problems: of.problems.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
 /// The query about what is owed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -7,13 +7,14 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use entente_protocol::refusal::Refusal;
 use futures::stream;
 use tokio::sync::mpsc;
 
 use super::App;
 use super::input::Params;
 use super::problem::Failure;
-use crate::api::node::{Compacted, Field, FieldParams, Owed, OwedParams, Status};
+use crate::api::node::{Compacted, Field, FieldParams, Owed, OwedParams, Status, StoreReport};
 use crate::api::{Done, PROGRESS_TYPE};
 use crate::service::{Problem, status as node};
 use crate::store::Rewritten;
@@ -51,6 +52,15 @@ pub async fn fields(Params(params): Params<FieldParams>) -> Answer<Vec<Field>> {
 pub async fn compact(State(app): State<App>) -> Answer<Compacted> {
     let Rewritten { entries, bytes_before, bytes_after } = app.engine.compact::<Problem>().await?;
     Ok(Json(Compacted { entries, bytes_before, bytes_after }))
+}
+
+/// Looks at everything in the store; an answer also where something is wrong.
+#[utoipa::path(get, path = "/api/v1/store/verify", tag = "node", responses((status = 200, body = StoreReport)))]
+pub async fn verify(State(app): State<App>) -> Answer<StoreReport> {
+    let looked = tokio::task::spawn_blocking(move || app.engine.verify_store());
+    let report = looked.await.map_err(|_| Failure::Unready)?;
+    let report = report.map_err(|error| Problem::from(Refusal::from(error)))?;
+    Ok(Json(report.into()))
 }
 
 /// Everything the store holds, one JSON line each.

@@ -25,7 +25,7 @@ use super::{
         crate::api::erasure::Forgetting
     )),
     paths(
-        node::status, node::owed, node::fields, node::dump, node::compact,
+        node::status, node::owed, node::fields, node::dump, node::compact, node::verify,
         partner::list, partner::show, partner::invite, partner::accept, partner::confirm,
         partner::pause, partner::resume, partner::remove, partner::preview_remove,
         partner::alias, partner::ping,
