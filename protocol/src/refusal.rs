@@ -253,7 +253,7 @@ impl Refusal {
                 Some("run `entente doctor`")
             }
             Refusal::ForeignStore => Some("name the right directory with --data"),
-            Refusal::NotFound { .. } => Some("the `list` verb of that noun shows what there is"),
+            Refusal::NotFound { what, .. } => Some(where_to_look(what)),
             Refusal::Ambiguous { .. } => Some("give more of the id"),
             Refusal::NotAllowed { .. } => {
                 Some("ask its owner for the right to edit; `entente share show` tells what you may")
@@ -287,13 +287,28 @@ impl Refusal {
                 "pair with it first: `entente partner invite`; or let a partner of both pass on a grant",
             ),
             Refusal::Selector { .. } => Some("write field=value, several separated by commas"),
-            Refusal::Value(_)
-            | Refusal::Chain(_)
-            | Refusal::ShareEnded
-            | Refusal::OwnAlready { .. }
-            | Refusal::Oneself(_)
-            | Refusal::Edit(_)
-            | Refusal::Range { .. } => None,
+            Refusal::ShareEnded => {
+                Some("an ended share stays ended; `entente share open` opens another")
+            }
+            Refusal::Oneself(_) => Some("`entente partner list` shows the others"),
+            Refusal::OwnAlready { .. } => Some("use it as it is"),
+            Refusal::Value(_) | Refusal::Chain(_) | Refusal::Edit(_) | Refusal::Range { .. } => {
+                None
+            }
         }
+    }
+}
+
+/// Which command shows what there is of something that was not found.
+fn where_to_look(what: &str) -> &'static str {
+    match what {
+        "grant" => "`entente share show` lists the grants of a share",
+        "share" => "`entente share list` shows those you know",
+        "partner" => "`entente partner list` shows them",
+        "field" | "field of that type" => "`entente fields` lists them",
+        "change" => "the `history` verb of that noun shows the changes of a record",
+        "conflict in" => "the `conflicts` verb of that noun shows them",
+        "offer of" | "rejected change of" => "`entente inbox` shows what waits",
+        _ => "the `list` verb of that noun shows what there is",
     }
 }

@@ -146,9 +146,10 @@ impl Problem {
     /// What to do next.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Problem::Refusal(refusal) => refusal.hint().map(str::to_owned),
-            Problem::Value(ValueError::Unknown { kind, .. })
+            Problem::Refusal(Refusal::Value(ValueError::Unknown { kind, .. }))
+            | Problem::Value(ValueError::Unknown { kind, .. })
             | Problem::Grantable(GrantableError::Unknown { kind, .. }) => Some(field_hint(*kind)),
+            Problem::Refusal(refusal) => refusal.hint().map(str::to_owned),
             Problem::Value(ValueError::CustomName { .. } | ValueError::Field { .. })
             | Problem::Grantable(GrantableError::Internal { .. })
             | Problem::Shape(_)
