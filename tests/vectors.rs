@@ -239,13 +239,15 @@ fn described(name: &str, statement: &Statement) -> Json {
 fn a_statement_of_every_kind_is_as_written() {
     let org = keys(1);
     let party = org.party("Acme Motors");
-    let mut all = Vec::new();
+    let (mut all, mut keeps) = (Vec::new(), std::collections::BTreeSet::new());
     for (step, (name, body)) in bodies(&party).into_iter().enumerate() {
         let by_root = matches!(body, Body::Certificate { .. } | Body::EndNode { .. });
         let signer = if by_root { key(1) } else { key(9) };
-        all.push(described(name, &Statement::sign(party.org, &signer, at(step as u64), body)));
+        let statement = Statement::sign(party.org, &signer, at(step as u64), body);
+        keeps.extend(by_root.then(|| statement.id()));
+        all.push(described(name, &statement));
     }
-    all.push(described("rotation", &org.rotate(&party, &key(3).public(), at(99))));
+    all.push(described("rotation", &org.rotate(&party, &key(3).public(), &keeps, at(99))));
     check(
         "statements.json",
         &json!({

@@ -11,7 +11,7 @@ use crate::replica::{Changes, Conn, Effect, Identity, Replica, Settings};
 use crate::section::Placed;
 use crate::sharing::NewGrant;
 use crate::sign::SigningKey;
-use crate::statement::Scope;
+use crate::statement::{Scope, Statement};
 use crate::time::{Hlc, Millis};
 use crate::value::Fields;
 use crate::view::RecordView;
@@ -31,6 +31,7 @@ pub enum Crash {
 }
 
 pub struct Org {
+    pub keys: OrgKeys,
     pub identity: Identity,
     pub settings: Settings,
     pub disk: Disk,
@@ -125,6 +126,7 @@ impl World {
         let at = Hlc(self.now << 16);
         let certificate = keys.certify(&party, node.public(), Some(1), at, self.now + 2 * year);
         let org = Org {
+            keys,
             identity: Identity { party, node, certificate },
             settings: Settings::default(),
             disk: Disk::default(),
@@ -136,6 +138,64 @@ impl World {
         };
         self.orgs.push(org);
         self.start(self.orgs.len() - 1);
+    }
+
+    /// A second node of an org, as if it were an org of its own: answers its index.
+    pub fn join(&mut self, org: usize, term: Option<u64>) -> usize {
+        let node = SigningKey::from_bytes(&self.dice.bytes());
+        let certificate = self.certificate(org, node.public(), term);
+        let first = &self.orgs[org];
+        let identity = Identity { node, certificate, ..first.identity.clone() };
+        let (keys, settings) = (first.keys.clone(), first.settings.clone());
+        self.orgs.push(Org {
+            keys,
+            identity,
+            settings,
+            disk: Disk::default(),
+            replica: None,
+            dials: BTreeMap::new(),
+            paired: Vec::new(),
+            changes: None,
+            skew_ms: 0,
+        });
+        let joined = self.orgs.len() - 1;
+        self.open(joined);
+        let told = self.replica(org).introduction();
+        self.act(joined, |r| r.learn(told)).expect("a new node learns");
+        self.announce(joined);
+        joined
+    }
+
+    /// What an org's root says of a node.
+    pub fn certificate(&self, org: usize, node: PublicKey, term: Option<u64>) -> Statement {
+        let at = &self.orgs[org];
+        let end = self.now + 365 * 24 * 3600 * 1000;
+        at.keys.certify(&at.identity.party, node, term, Hlc(self.now << 16), end)
+    }
+
+    /// Another node becomes its org's steward.
+    pub fn hand_over(&mut self, told: usize, to: usize, term: u64) {
+        let node = self.orgs[to].identity.node.public();
+        let certificate = self.certificate(to, node, Some(term));
+        self.orgs[to].identity.certificate = certificate.clone();
+        self.act(told, |r| r.learn(vec![certificate])).expect("learn");
+    }
+
+    /// The root ends a node, and tells one of the org's others.
+    pub fn end_node(&mut self, told: usize, ended: usize) {
+        let at = &self.orgs[ended];
+        let node = at.identity.node.public();
+        let ending = at.keys.end(&at.identity.party, node, Hlc(self.now << 16));
+        self.act(told, |r| r.learn(vec![ending])).expect("learn");
+    }
+
+    /// Puts an older copy of its store back under a node.
+    pub fn restore(&mut self, org: usize, copy: &[(Vec<u8>, Vec<u8>)]) {
+        self.kill(org);
+        self.orgs[org].disk.put_back(copy);
+        self.open(org);
+        self.act(org, Replica::mark_restored).expect("restore");
+        self.announce(org);
     }
 
     pub fn id(&self, org: usize) -> OrgId {

@@ -105,8 +105,13 @@ impl Replica {
         let mut copies = BTreeSet::new();
         for_each(&self.store, keys::ADOPTED, |key, bytes| {
             let from: Provenance = codec::own(bytes)?;
-            if from.section == *section && records.contains(&from.record) {
-                copies.extend(crate::section::record_of(key).map(|copy| (from.kind, copy)));
+            if from.section != *section || !records.contains(&from.record) {
+                return Ok(());
+            }
+            let Some(copy) = crate::section::record_of(key) else { return Ok(()) };
+            // Another node's copy may be told of before it comes.
+            if self.book_row(from.kind, &copy)?.is_some() {
+                copies.insert((from.kind, copy));
             }
             Ok::<_, Refusal>(())
         })?;

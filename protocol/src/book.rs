@@ -271,15 +271,21 @@ impl Replica {
             return Err(Refusal::NotOwn { text: at.text() });
         };
         let key = self.book_key(*kind, record);
+        self.check_decides()?;
         let Some(row) = self.book_row(*kind, record)? else {
             return Err(Refusal::NotFound { what: kind.name(), text: at.text() });
         };
+        let book = key.compartment;
+        self.erase(&book, vec![RecordTurn { record: *record, turn: key.turn }])?;
         for share in self.shares_of(record)? {
             self.withdraw(&share, &[*record])?;
         }
         self.note(Event::Deleted { kind: *kind, record: *record })?;
         self.put(&keys::tombstone(record), codec::to_bytes(&1u8))?;
         self.remove(&key.bytes())?;
+        if self.provenance(record)?.is_some() {
+            self.remove(&keys::adopted(record))?;
+        }
         self.leave_remains()?;
         for at in row.leaves {
             let mut bundle = self.bundle(&at.log, at.seq)?;
@@ -339,7 +345,7 @@ impl Replica {
 
 /// Fields on which only the publisher's own word counts: whom a record is about, and what the
 /// consent gate asks, for no partner may open that.
-fn is_own_word(kind: Kind, field: &str) -> bool {
+pub(crate) fn is_own_word(kind: Kind, field: &str) -> bool {
     let is_ref = vocabulary::field(kind, field)
         .is_some_and(|f| matches!(f.ty, vocabulary::FieldType::Ref(_)));
     let gated = match field {

@@ -51,6 +51,7 @@ impl Replica {
     /// Takes everything of this org's out of a share, and ends whatever it granted in it.
     pub fn leave_share(&mut self, share: &ShareId) -> Result<(), Refusal> {
         let proposal = self.leaving(share)?;
+        self.check_decides()?;
         self.place_no_more(share)?;
         self.change_rules(share, proposal)?;
         Ok(())

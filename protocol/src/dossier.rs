@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facet::Schema;
 use crate::grant::Grants;
-use crate::id::{CompartmentId, GrantId, LogId, OrgId, RecordId, ShareId, StatementId};
+use crate::id::{CompartmentId, GrantId, LogId, OrgId, PublicKey, RecordId, ShareId, StatementId};
 use crate::identity::Directory;
 use crate::keys::{self, FacetKey};
 use crate::mutation::{Law, broken};
@@ -58,7 +58,8 @@ pub struct Admission {
 pub struct Dossier {
     opening: Option<Opening>,
     admissions: BTreeMap<GrantId, Vec<Admission>>,
-    retirements: BTreeMap<StatementId, OrgId>,
+    /// With the term of the steward that said it.
+    retirements: BTreeMap<StatementId, (OrgId, u64)>,
     /// By author and cause: how far each log that is named counts, whatever statement names it.
     cuts: BTreeMap<(OrgId, Cause), BTreeMap<LogId, u64>>,
     erasures: BTreeMap<RecordId, Vec<(OrgId, u32)>>,
@@ -72,19 +73,23 @@ pub struct Dossiers {
     all: BTreeMap<CompartmentId, Dossier>,
     /// By statement: where there is a cut for it.
     caused: BTreeMap<StatementId, BTreeSet<CompartmentId>>,
+    /// Nodes that have said a retirement.
+    retirers: BTreeSet<(OrgId, PublicKey)>,
 }
 
 impl Dossiers {
-    /// Takes a statement whose author's authority holds.
-    pub fn insert(&mut self, statement: &Statement, directory: &Directory) {
+    /// Takes a statement whose author's authority holds; false if it counts only once its node
+    /// turns out to have been the author's steward.
+    pub fn insert(&mut self, statement: &Statement, directory: &Directory) -> bool {
         let author = statement.author();
-        let steward = directory.steward(&author, &statement.key());
+        let term = directory.term(&author, &statement.key());
+        let steward = term.is_some();
         match statement.body() {
             Body::OpenCompartment { share, kind, fields, genesis, .. } => {
                 let id = CompartmentId::from(statement.id());
                 let schema = Schema::new(fields);
                 if !steward || schema.genesis() != *genesis {
-                    return;
+                    return steward;
                 }
                 let opening = Opening { share: Some(*share), section: author, kind: *kind, schema };
                 self.all.entry(id).or_default().opening = Some(opening);
@@ -105,8 +110,9 @@ impl Dossiers {
                 dossier.numbers.insert(statement.id(), (author, *number));
             }
             Body::Retire { compartment, number } if steward => {
+                self.retirers.insert((author, statement.key()));
                 let dossier = self.all.entry(*compartment).or_default();
-                dossier.retirements.insert(statement.id(), author);
+                dossier.retirements.insert(statement.id(), (author, term.unwrap_or(0)));
                 dossier.numbers.insert(statement.id(), (author, *number));
             }
             Body::Cut { compartment, cause, logs, number } if steward => {
@@ -133,11 +139,10 @@ impl Dossiers {
                     dossier.numbers.insert(statement.id(), (author, *number));
                 }
             }
-            Body::Admit { .. }
-            | Body::Retire { .. }
-            | Body::Cut { .. }
-            | Body::Erase { .. }
-            | Body::Profile { .. }
+            Body::Admit { .. } | Body::Retire { .. } | Body::Cut { .. } | Body::Erase { .. } => {
+                return false;
+            }
+            Body::Profile { .. }
             | Body::Certificate { .. }
             | Body::Rotation { .. }
             | Body::EndNode { .. }
@@ -146,6 +151,12 @@ impl Dossiers {
             | Body::Revoke { .. }
             | Body::Receipt { .. } => {}
         }
+        true
+    }
+
+    /// Whether a node has retired anything.
+    pub fn has_retired(&self, org: &OrgId, node: &PublicKey) -> bool {
+        self.retirers.contains(&(*org, *node))
     }
 
     /// Opens a compartment of the own book.
@@ -189,8 +200,23 @@ impl Dossier {
 
     /// Whether the publisher has retired the compartment.
     pub fn retired(&self) -> bool {
+        self.retirement().is_some()
+    }
+
+    /// The retirement that counts: two stewards that did not know of each other may both have
+    /// said one, and the higher term's decides.
+    fn retirement(&self) -> Option<StatementId> {
         let section = self.section();
-        self.retirements.values().any(|author| Some(*author) == section)
+        let mine = self.retirements.iter().filter(|(_, (author, _))| Some(*author) == section);
+        mine.max_by_key(|(id, (_, term))| (*term, std::cmp::Reverse(**id))).map(|(id, _)| *id)
+    }
+
+    /// Whether a cut's cause is a retirement that another one has overruled.
+    fn overruled(&self, cause: &Cause) -> bool {
+        let Cause::Retire(id) = cause else { return false };
+        self.retirements.contains_key(id)
+            && self.retirement().is_some_and(|counts| counts != *id)
+            && !broken(Law::Term)
     }
 
     /// Up to which turn a record is erased here; 0 if never.
@@ -224,7 +250,7 @@ impl Dossier {
             let named = logs.get(log).copied();
             let publisher = Some(*author) == section;
             match named {
-                _ if broken(Law::Cut) => None,
+                _ if broken(Law::Cut) || self.overruled(cause) => None,
                 Some(height) if publisher => Some(height),
                 None if publisher && matches!(cause, Cause::Retire(_)) => Some(0),
                 Some(_) | None => under(author, cause).then(|| named.unwrap_or(0)),
@@ -288,11 +314,12 @@ impl Access<'_> {
         if opening.section == *org {
             return true;
         }
-        opening.share.is_some()
-            && self
-                .readers_grants(id)
-                .filter(|(reader, _)| reader == org)
-                .any(|(_, grant)| self.grants.in_force(&grant, now).is_ok() || broken(Law::Serving))
+        if opening.share.is_none() {
+            return broken(Law::Book);
+        }
+        self.readers_grants(id)
+            .filter(|(reader, _)| reader == org)
+            .any(|(_, grant)| self.grants.in_force(&grant, now).is_ok() || broken(Law::Serving))
     }
 
     /// Whether an org could read a compartment until a revocation, and cannot by another grant.
@@ -369,6 +396,57 @@ impl Access<'_> {
             let covered =
                 self.grants.covers_edit(grant, &share, &opening.section, opening.kind, &names);
             covered.is_ok() || broken(Law::Editors)
+        }
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use crate::id::Nonce;
+    use crate::identity::OrgKeys;
+    use crate::sign::SigningKey;
+    use crate::statement::Nonce32;
+    use crate::time::Hlc;
+
+    fn key(n: u8) -> SigningKey {
+        SigningKey::from_bytes(&[n; 32])
+    }
+
+    #[test]
+    pub fn of_two_retirements_the_higher_term_s_decides_what_counts() {
+        let keys = OrgKeys { root: key(1), successor: key(2) };
+        let party = keys.party("Acme");
+        let mut directory = Directory::default();
+        for (node, term) in [(8, 1), (9, 2)] {
+            directory.insert(&keys.certify(&party, key(node).public(), Some(term), Hlc(1), 1000));
+        }
+        let schema = Schema::new(&[]);
+        let open = Body::OpenCompartment {
+            share: ShareId([7; 32]),
+            kind: Kind::Event,
+            fields: Vec::new(),
+            nonce: Nonce([1; 16]),
+            genesis: schema.genesis(),
+        };
+        let open = Statement::sign(party.org, &key(8), Hlc(2), open);
+        let compartment = CompartmentId::from(open.id());
+        let log = LogId([5; 32]);
+        let mut said = vec![open];
+        for (node, height) in [(8, 3), (9, 6)] {
+            let say = |body| Statement::sign(party.org, &key(node), Hlc(3), body);
+            let retire = say(Body::Retire { compartment, number: 1 });
+            let cause = Cause::Retire(retire.id());
+            let logs = vec![Mark { log, height, head: Nonce32([0; 32]) }];
+            said.extend([say(Body::Cut { compartment, cause, logs, number: 2 }), retire]);
+        }
+        for _ in 0..said.len() {
+            said.rotate_left(1);
+            let mut dossiers = Dossiers::default();
+            assert!(said.iter().all(|statement| dossiers.insert(statement, &directory)));
+            let (_, dossier) = dossiers.get(&compartment).unwrap();
+            assert!(dossier.retired());
+            assert_eq!(dossier.counted(&log, &|_, _| false), 6);
         }
     }
 }

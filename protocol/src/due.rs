@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 
 use crate::codec;
-use crate::id::{OrgId, StatementId};
+use crate::id::{OrgId, PublicKey, StatementId};
 use crate::keys;
 use crate::mutation::{Law, broken};
 use crate::refusal::Refusal;
 use crate::replica::{Effect, Replica};
-use crate::statement::{Body, Cause, Scope};
+use crate::statement::{Body, Cause, Scope, Statement};
 
 #[derive(Default)]
 struct Due {
@@ -30,6 +30,13 @@ impl Replica {
     pub(crate) fn due(&self, org: &OrgId) -> Vec<StatementId> {
         let mut due = Due::default();
         self.add_org(&mut due, &self.me.party.org);
+        if *org == self.me.party.org {
+            // The nodes of one org have no secrets from each other.
+            let is_key = |s: &&Statement| matches!(s.body(), Body::Certificate { .. });
+            self.statements.values().filter(is_key).for_each(|s| due.add(s.id()));
+            self.statements.keys().for_each(|id| due.add(*id));
+            return due.list;
+        }
         for grant in self.grants.iter() {
             let Ok(chain) = self.grants.chain(&grant.id) else { continue };
             if !chain.iter().any(|link| link.author == *org || link.to.org == *org) {
@@ -92,7 +99,7 @@ impl Replica {
         for id in self.directory.key_statements(org) {
             due.add(*id);
         }
-        if let Some(profile) = self.directory.profile(org) {
+        for profile in self.directory.profiles(org) {
             due.add(profile);
         }
     }
@@ -211,20 +218,27 @@ impl Replica {
             let mut due = self.due(&org);
             due.sort_by_key(|id| self.turn_in_outbox(id));
             for id in due {
-                if !self.statements.contains_key(&id)
-                    || !self.outboxes.entry(node).or_default().insert(id)
-                {
-                    continue;
-                }
-                let Some(peer) = self.peers.get_mut(&node) else { continue };
-                let position = peer.due;
-                peer.due += 1;
-                let peer = codec::to_bytes(peer);
-                self.put(&keys::outbox(&node, position), codec::to_bytes(&id))?;
-                self.put(&keys::peer(&node), peer)?;
+                self.add_to_outbox(&node, id)?;
             }
         }
         Ok(())
+    }
+
+    pub(crate) fn add_to_outbox(
+        &mut self,
+        node: &PublicKey,
+        id: StatementId,
+    ) -> Result<(), Refusal> {
+        if !self.statements.contains_key(&id) || !self.outboxes.entry(*node).or_default().insert(id)
+        {
+            return Ok(());
+        }
+        let Some(peer) = self.peers.get_mut(node) else { return Ok(()) };
+        let position = peer.due;
+        peer.due += 1;
+        let peer = codec::to_bytes(peer);
+        self.put(&keys::outbox(node, position), codec::to_bytes(&id))?;
+        self.put(&keys::peer(node), peer)
     }
 
     /// Learns whom this org stands with in a chain, and asks the shell to reach their nodes.
@@ -247,18 +261,14 @@ impl Replica {
             .chain(self.partners.keys())
             .copied()
             .filter(|org| self.may_speak(org))
+            .chain([me])
             .collect();
         // Anybody may certify anybody's node: no org's word takes away where another says it is.
         let mut reach: std::collections::BTreeMap<_, BTreeSet<String>> = Default::default();
         for org in wanted {
-            let addresses = self.directory.addresses(&org).to_vec();
-            let nodes: Vec<_> = self
-                .directory
-                .nodes_of(&org)
-                .filter(|node| self.directory.acts_for(&org, node, self.now))
-                .copied()
-                .collect();
-            for node in nodes {
+            let nodes: Vec<_> = self.directory.acting_nodes(org, self.now).copied().collect();
+            for node in nodes.into_iter().filter(|node| *node != self.node_key()) {
+                let addresses = self.directory.addresses(&org, &node);
                 reach.entry(node).or_default().extend(addresses.iter().cloned());
             }
         }

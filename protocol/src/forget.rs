@@ -73,6 +73,7 @@ impl Replica {
         reason: Option<String>,
     ) -> Result<Vec<Erasure>, Refusal> {
         let record = self.forgettable(at)?;
+        self.check_decides()?;
         self.forget_own(Kind::Customer, &record, reason)?;
         self.erasures(&record)
     }
@@ -133,7 +134,6 @@ impl Replica {
                 orders.extend(self.order_erasure(&share, one, true, &|_| true)?);
             }
             self.delete(&Address::Own { kind: *kind, record: *one })?;
-            self.remove(&keys::adopted(one))?;
         }
         self.note_forgotten(record, orders, reason)
     }

@@ -94,8 +94,11 @@ impl Replica {
         self.put(&keys::fork(&log), codec::to_bytes(&proof))?;
         self.forks.insert(log, proof.clone());
         let own = proof.first.node == self.node_key();
-        let wishes =
-            if own { self.late_wishes(&compartment, &|_, _| Ok(u64::MAX))? } else { Wishes::new() };
+        let wishes = if own {
+            self.late_wishes(&compartment, &self.node_key(), &|_, _| Ok(u64::MAX))?
+        } else {
+            Wishes::new()
+        };
         self.cut_back(&log, seq)?;
         self.dirty.recount.insert(compartment);
         self.cut_fork(&compartment, &log, seq)?;

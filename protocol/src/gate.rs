@@ -64,16 +64,18 @@ impl Replica {
             .filter(|s| s.author() == me && matches!(s.body(), Body::Rotation { .. }))
             .map(|s| Blob(s.bytes().to_vec()))
             .collect();
-        let certificate = Blob(self.me.certificate.bytes().to_vec());
+        let shown = self.directory.shown_certificate(&me, &self.node_key());
+        let shown = shown.and_then(|id| self.statements.get(&id)).unwrap_or(&self.me.certificate);
+        let certificate = Blob(shown.bytes().to_vec());
         Frame::Gate { certificate, rotations, approach }
     }
 
     /// Why `org` should let us in: a chain both stand in, unless we have paired.
     pub(crate) fn approach(&self, org: &OrgId) -> Approach {
-        if self.partners.get(org).is_some_and(|p| p.paired) {
+        let me = self.me.party.org;
+        if *org == me || self.partners.get(org).is_some_and(|p| p.paired) {
             return Approach::Known;
         }
-        let me = self.me.party.org;
         // The other side believes its own word best, somebody else's next, and never ours alone.
         let weight = |chain: &Vec<&GrantInfo>| {
             (chain.iter().any(|l| l.author == *org), chain.iter().any(|l| l.author != me))
@@ -235,7 +237,8 @@ impl Replica {
         let (org, mut statements) =
             self.check_certificate(&session.node, certificate, rotations)?;
         if org == self.me.party.org {
-            return Err(GateError::Unknown);
+            let itself = session.node == self.node_key();
+            return if itself { Err(GateError::Unknown) } else { Ok((org, statements)) };
         }
         let answered = self
             .accepting

@@ -147,6 +147,29 @@ id!(
     RecordId, 16, "rec_"
 );
 
+impl PublicKey {
+    /// The key as people see a node's: its libp2p peer id, an identity multihash in base58.
+    pub fn peer_text(&self) -> String {
+        const DIGITS: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+        let mut digits: Vec<u8> = Vec::new();
+        for byte in [0x24, 0x08, 0x01, 0x12, 0x20].iter().chain(&self.0) {
+            let mut carry = u32::from(*byte);
+            for digit in &mut digits {
+                carry += u32::from(*digit) << 8;
+                *digit = (carry % 58) as u8;
+                carry /= 58;
+            }
+            while carry > 0 {
+                digits.push((carry % 58) as u8);
+                carry /= 58;
+            }
+        }
+        // The multihash begins with a zero byte, which base58 writes as a 1.
+        let text = digits.iter().rev().map(|digit| char::from(DIGITS[usize::from(*digit)]));
+        std::iter::once('1').chain(text).collect()
+    }
+}
+
 impl From<StatementId> for ShareId {
     fn from(id: StatementId) -> Self {
         Self(id.0)

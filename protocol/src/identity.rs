@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::id::{OrgId, PublicKey, StatementId, hash};
+use crate::mutation::{Law, broken};
 use crate::sign::{SigningKey, verify};
 use crate::statement::{Body, Nonce32, Party, Statement};
 use crate::time::{Hlc, Millis};
@@ -50,19 +51,40 @@ impl OrgKeys {
         Statement::sign(party.org, &self.root, at, body)
     }
 
-    /// Hands over to the successor key, which commits to `next`.
-    pub fn rotate(&self, party: &Party, next: &PublicKey, at: Hlc) -> Statement {
+    /// Ends a node.
+    pub fn end(&self, party: &Party, node: PublicKey, at: Hlc) -> Statement {
+        Statement::sign(party.org, &self.root, at, Body::EndNode { node })
+    }
+
+    /// Hands over to the successor key, which commits to `next`. Of what this root has signed only
+    /// `keeps` stands from then on.
+    pub fn rotate(
+        &self,
+        party: &Party,
+        next: &PublicKey,
+        keeps: &BTreeSet<StatementId>,
+        at: Hlc,
+    ) -> Statement {
         let root = self.successor.public();
         let successor = commitment(next);
-        let digest = rotation_digest(&party.org, &self.root.public(), &root, &successor);
+        let keeps: Vec<StatementId> = keeps.iter().copied().collect();
+        let old = self.root.public();
+        let digest = rotation_digest(&party.org, &old, &root, &successor, &keeps);
         let countersignature = self.successor.sign(DOMAIN_ROTATION, &digest);
-        let body = Body::Rotation { root, successor, countersignature };
+        let body = Body::Rotation { root, successor, keeps, countersignature };
         Statement::sign(party.org, &self.root, at, body)
     }
 }
 
-fn rotation_digest(org: &OrgId, old: &PublicKey, new: &PublicKey, successor: &Nonce32) -> [u8; 32] {
-    hash("entente/rotation-body/1", &[&org.0, &old.0, &new.0, &successor.0])
+fn rotation_digest(
+    org: &OrgId,
+    old: &PublicKey,
+    new: &PublicKey,
+    successor: &Nonce32,
+    keeps: &[StatementId],
+) -> [u8; 32] {
+    let kept: Vec<u8> = keeps.iter().flat_map(|id| id.0).collect();
+    hash("entente/rotation-body/1", &[&org.0, &old.0, &new.0, &successor.0, &kept])
 }
 
 /// One certificate of a node.
@@ -76,6 +98,25 @@ pub struct Certificate {
     pub expires_at: Millis,
     /// The statement.
     pub statement: StatementId,
+    /// The root key that signed it.
+    root: PublicKey,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Rotated {
+    statement: StatementId,
+    old: PublicKey,
+    new: PublicKey,
+    successor: Nonce32,
+    keeps: BTreeSet<StatementId>,
+}
+
+#[derive(Debug, Clone)]
+struct Profile {
+    at: Hlc,
+    statement: StatementId,
+    addresses: Vec<String>,
+    name: String,
 }
 
 /// Whether a statement's author stands behind it.
@@ -95,12 +136,16 @@ pub struct Directory {
     parties: BTreeMap<OrgId, Party>,
     /// Root keys with the commitment each makes, in the order of rotation.
     roots: BTreeMap<OrgId, Vec<(PublicKey, Nonce32)>>,
-    rotations: BTreeMap<OrgId, Vec<(PublicKey, PublicKey, Nonce32)>>,
+    rotations: BTreeMap<OrgId, BTreeSet<Rotated>>,
+    /// What still stands of each root key that was handed over.
+    handed_over: BTreeMap<(OrgId, PublicKey), BTreeSet<StatementId>>,
     nodes: BTreeMap<PublicKey, Vec<Certificate>>,
-    ended: BTreeSet<(OrgId, PublicKey)>,
+    /// Ended nodes: who said so, under which root.
+    ended: BTreeMap<(OrgId, PublicKey), BTreeMap<StatementId, PublicKey>>,
     /// Rotations, certificates and ended nodes of an org.
     keys: BTreeMap<OrgId, BTreeSet<StatementId>>,
-    profiles: BTreeMap<OrgId, (Hlc, StatementId, Vec<String>, String)>,
+    /// The newest of each node.
+    profiles: BTreeMap<OrgId, BTreeMap<PublicKey, Profile>>,
 }
 
 impl Directory {
@@ -131,8 +176,8 @@ impl Directory {
                     self.root_authority(&org, &statement.key())
                 }
             }
-            Body::Rotation { root, successor, countersignature } => {
-                let digest = rotation_digest(&org, &statement.key(), root, successor);
+            Body::Rotation { root, successor, keeps, countersignature } => {
+                let digest = rotation_digest(&org, &statement.key(), root, successor, keeps);
                 if !verify(root, DOMAIN_ROTATION, &digest, countersignature) {
                     return Authority::Refused;
                 }
@@ -186,26 +231,39 @@ impl Directory {
                     term: *term,
                     expires_at: *expires_at,
                     statement: statement.id(),
+                    root: statement.key(),
                 };
                 if !certificates.contains(&certificate) {
                     certificates.push(certificate);
                     certificates.sort_by_key(|c| c.statement);
                 }
             }
-            Body::Rotation { root, successor, .. } => {
-                let rotations = self.rotations.entry(org).or_default();
-                rotations.push((statement.key(), *root, *successor));
+            Body::Rotation { root, successor, keeps, .. } => {
+                self.rotations.entry(org).or_default().insert(Rotated {
+                    statement: statement.id(),
+                    old: statement.key(),
+                    new: *root,
+                    successor: *successor,
+                    keeps: keeps.iter().copied().collect(),
+                });
                 self.extend_roots(&org);
             }
             Body::EndNode { node } => {
-                self.ended.insert((org, *node));
+                let ended = self.ended.entry((org, *node)).or_default();
+                ended.insert(statement.id(), statement.key());
             }
             Body::Profile { party, addresses, .. } => {
                 self.learn(party);
-                let new = (statement.at(), statement.id(), addresses.clone(), party.name.clone());
-                let known = self.profiles.entry(org).or_insert_with(|| new.clone());
-                if (new.0, new.1) > (known.0, known.1) {
-                    *known = new;
+                let profile = Profile {
+                    at: statement.at(),
+                    statement: statement.id(),
+                    addresses: addresses.clone(),
+                    name: party.name.clone(),
+                };
+                let profiles = self.profiles.entry(org).or_default();
+                let known = profiles.entry(statement.key()).or_insert_with(|| profile.clone());
+                if (profile.at, profile.statement) > (known.at, known.statement) {
+                    *known = profile;
                 }
             }
             Body::Grant { to, .. } => {
@@ -229,34 +287,101 @@ impl Directory {
         else {
             return;
         };
+        roots.truncate(1);
+        self.handed_over.retain(|(of, _), _| of != org);
         while let Some((last, committed)) = roots.last().copied() {
-            let next = rotations.iter().find(|(old, new, _)| {
-                *old == last && commitment(new) == committed && roots.iter().all(|r| r.0 != *new)
+            let next = rotations.iter().find(|next| {
+                next.old == last
+                    && commitment(&next.new) == committed
+                    && roots.iter().all(|root| root.0 != next.new)
             });
-            let Some((_, new, successor)) = next.copied() else { return };
-            roots.push((new, successor));
+            let Some(next) = next else { return };
+            roots.push((next.new, next.successor));
+            self.handed_over.insert((*org, last), next.keeps.clone());
         }
+    }
+
+    /// Whether what a root key has signed counts: the root in force stands behind all of it, one
+    /// that was handed over behind what its rotation names. So a stolen root key that is rotated
+    /// away certifies and ends nobody, however it dates what it signs.
+    fn stands(&self, org: &OrgId, root: &PublicKey, statement: &StatementId) -> bool {
+        match self.handed_over.get(&(*org, *root)) {
+            None => true,
+            Some(keeps) => keeps.contains(statement) || broken(Law::OldRoots),
+        }
+    }
+
+    /// The root key in force.
+    pub fn root_of(&self, org: &OrgId) -> Option<PublicKey> {
+        Some(self.roots.get(org)?.last()?.0)
+    }
+
+    /// The certificate that a node shows: of those that stand the one that ends last.
+    pub fn shown_certificate(&self, org: &OrgId, node: &PublicKey) -> Option<StatementId> {
+        self.standing(org, node).max_by_key(|c| c.expires_at).map(|c| c.statement)
+    }
+
+    /// Certificates of a node for an org that stand.
+    fn standing(&self, org: &OrgId, node: &PublicKey) -> impl Iterator<Item = &Certificate> {
+        let all = self.nodes.get(node).into_iter().flatten();
+        all.filter(move |c| c.org == *org && self.stands(org, &c.root, &c.statement))
     }
 
     /// Whether a node was ever certified for an org.
     pub fn certified(&self, org: &OrgId, node: &PublicKey) -> bool {
-        self.nodes.get(node).is_some_and(|all| all.iter().any(|c| c.org == *org))
+        self.standing(org, node).next().is_some()
+    }
+
+    /// The highest term for which a node was ever its org's steward.
+    pub fn term(&self, org: &OrgId, node: &PublicKey) -> Option<u64> {
+        self.standing(org, node).filter_map(|c| c.term).max()
     }
 
     /// Whether a node was ever its org's steward.
     pub fn steward(&self, org: &OrgId, node: &PublicKey) -> bool {
-        self.nodes
-            .get(node)
-            .is_some_and(|all| all.iter().any(|c| c.org == *org && c.term.is_some()))
+        self.term(org, node).is_some()
+    }
+
+    /// The one steward of an org: of the nodes that were not ended the one with the highest term.
+    pub fn steward_of(&self, org: &OrgId) -> Option<(u64, PublicKey)> {
+        let nodes = self.nodes_of(org).filter(|node| !self.is_ended(org, node));
+        nodes.filter_map(|node| Some((self.term(org, node)?, *node))).max()
+    }
+
+    /// Whether a node was ended.
+    pub fn is_ended(&self, org: &OrgId, node: &PublicKey) -> bool {
+        self.endings(org, node).next().is_some()
+    }
+
+    fn endings(&self, org: &OrgId, node: &PublicKey) -> impl Iterator<Item = StatementId> {
+        let all = self.ended.get(&(*org, *node)).into_iter().flatten();
+        all.filter(move |(id, root)| self.stands(org, root, id)).map(|(id, _)| *id)
+    }
+
+    /// Every ended node, with the first statement that says so.
+    pub fn ended_nodes(&self) -> impl Iterator<Item = (OrgId, PublicKey, StatementId)> {
+        let first =
+            |(org, node): &(OrgId, PublicKey)| Some((*org, *node, self.endings(org, node).next()?));
+        self.ended.keys().filter_map(first)
     }
 
     /// Whether a node may act for an org now: certified, not expired, not ended.
     pub fn acts_for(&self, org: &OrgId, node: &PublicKey, now: Millis) -> bool {
-        !self.ended.contains(&(*org, *node))
-            && self
-                .nodes
-                .get(node)
-                .is_some_and(|all| all.iter().any(|c| c.org == *org && c.expires_at > now))
+        (!self.is_ended(org, node) || broken(Law::EndedNodes))
+            && self.expires_at(org, node).is_some_and(|end| end > now)
+    }
+
+    /// When a node's last certificate ends.
+    pub fn expires_at(&self, org: &OrgId, node: &PublicKey) -> Option<Millis> {
+        self.standing(org, node).map(|c| c.expires_at).max()
+    }
+
+    /// What a rotation names, so that nothing that was said becomes void: all that stands.
+    pub fn to_keep(&self, org: &OrgId) -> BTreeSet<StatementId> {
+        let nodes: Vec<&PublicKey> = self.nodes_of(org).collect();
+        let certificates = nodes.iter().flat_map(|node| self.standing(org, node));
+        let endings = nodes.iter().flat_map(|node| self.endings(org, node));
+        certificates.map(|c| c.statement).chain(endings).collect()
     }
 
     /// Certificates of a node.
@@ -266,10 +391,12 @@ impl Directory {
 
     /// Nodes ever certified for an org.
     pub fn nodes_of(&self, org: &OrgId) -> impl Iterator<Item = &PublicKey> {
-        self.nodes
-            .iter()
-            .filter(move |(_, all)| all.iter().any(|c| c.org == *org))
-            .map(|(node, _)| node)
+        self.nodes.keys().filter(move |node| self.certified(org, node))
+    }
+
+    /// Nodes that act for an org now.
+    pub fn acting_nodes(&self, org: OrgId, now: Millis) -> impl Iterator<Item = &PublicKey> {
+        self.nodes.keys().filter(move |node| self.acts_for(&org, node, now))
     }
 
     /// Who an org is.
@@ -277,17 +404,23 @@ impl Directory {
         self.parties.get(org)
     }
 
+    fn newest_profile(&self, org: &OrgId) -> Option<&Profile> {
+        let all = self.profiles.get(org)?;
+        all.values().max_by_key(|profile| (profile.at, profile.statement))
+    }
+
     /// What an org calls itself: its newest profile's name, else the first name heard.
     pub fn name(&self, org: &OrgId) -> &str {
-        match self.profiles.get(org) {
-            Some((_, _, _, name)) => name,
+        match self.newest_profile(org) {
+            Some(profile) => &profile.name,
             None => self.parties.get(org).map_or("", |party| &party.name),
         }
     }
 
-    /// Where an org's nodes listen, by its newest profile.
-    pub fn addresses(&self, org: &OrgId) -> &[String] {
-        self.profiles.get(org).map_or(&[], |(_, _, addresses, _)| addresses)
+    /// Where one of an org's nodes listens, by its newest profile.
+    pub fn addresses(&self, org: &OrgId, node: &PublicKey) -> &[String] {
+        let profile = self.profiles.get(org).and_then(|all| all.get(node));
+        profile.map_or(&[], |profile| &profile.addresses)
     }
 
     /// Rotations, certificates and ended nodes of an org.
@@ -295,9 +428,14 @@ impl Directory {
         self.keys.get(org).into_iter().flatten()
     }
 
-    /// The newest profile statement of an org.
-    pub fn profile(&self, org: &OrgId) -> Option<StatementId> {
-        self.profiles.get(org).map(|(_, id, _, _)| *id)
+    /// The newest profile statement of one of an org's nodes.
+    pub fn profile(&self, org: &OrgId, node: &PublicKey) -> Option<StatementId> {
+        Some(self.profiles.get(org)?.get(node)?.statement)
+    }
+
+    /// The newest profile statement of each of an org's nodes.
+    pub fn profiles(&self, org: &OrgId) -> impl Iterator<Item = StatementId> {
+        self.profiles.get(org).into_iter().flatten().map(|(_, profile)| profile.statement)
     }
 }
 
@@ -318,7 +456,7 @@ mod tests {
     #[test]
     fn an_org_keeps_its_id_when_its_root_key_changes() {
         let (keys, party) = acme();
-        let rotation = keys.rotate(&party, &key(3).public(), Hlc(1));
+        let rotation = keys.rotate(&party, &key(3).public(), &BTreeSet::new(), Hlc(1));
         let next = OrgKeys { root: key(2), successor: key(3) };
         let certificate = next.certify(&party, key(9).public(), Some(1), Hlc(2), 1000);
         for order in [[&rotation, &certificate], [&certificate, &rotation]] {
@@ -342,7 +480,7 @@ mod tests {
     fn a_stolen_root_cannot_name_another_successor() {
         let (_, party) = acme();
         let thief = OrgKeys { root: key(1), successor: key(66) };
-        let rotation = thief.rotate(&party, &key(67).public(), Hlc(1));
+        let rotation = thief.rotate(&party, &key(67).public(), &BTreeSet::new(), Hlc(1));
         let mut directory = Directory::default();
         directory.learn(&party);
         directory.insert(&rotation);
@@ -378,5 +516,44 @@ mod tests {
         directory.insert(&good);
         assert!(!directory.steward(&party.org, &key(9).public()));
         assert_eq!(directory.name(&party.org), "Acme");
+    }
+
+    #[test]
+    fn of_an_old_root_only_what_its_rotation_names_stands() {
+        let (keys, party) = acme();
+        let org = party.org;
+        let kept = keys.certify(&party, key(8).public(), Some(1), Hlc(1), 1000);
+        let forged = keys.certify(&party, key(9).public(), Some(2), Hlc(1), 1000);
+        let thief_ends = keys.end(&party, key(8).public(), Hlc(1));
+        let keeps = BTreeSet::from([kept.id()]);
+        let rotation = keys.rotate(&party, &key(3).public(), &keeps, Hlc(2));
+        let mut orders = vec![vec![&kept, &forged, &thief_ends, &rotation]];
+        orders.push(vec![&rotation, &thief_ends, &forged, &kept]);
+        orders.push(vec![&forged, &rotation, &kept, &thief_ends]);
+        for order in orders {
+            let mut directory = Directory::default();
+            directory.learn(&party);
+            for statement in order {
+                assert_eq!(directory.authority(statement), Authority::Holds);
+                directory.insert(statement);
+            }
+            assert_eq!(directory.steward_of(&org), Some((1, key(8).public())));
+            assert!(!directory.certified(&org, &key(9).public()));
+            assert!(directory.acts_for(&org, &key(8).public(), 999), "a thief ends nobody");
+        }
+    }
+
+    #[test]
+    fn the_steward_is_the_node_with_the_highest_term_that_was_not_ended() {
+        let (keys, party) = acme();
+        let mut directory = Directory::default();
+        for (node, term) in [(7, Some(1)), (8, None), (9, Some(2))] {
+            directory.insert(&keys.certify(&party, key(node).public(), term, Hlc(1), 1000));
+        }
+        assert_eq!(directory.steward_of(&party.org), Some((2, key(9).public())));
+        directory.insert(&keys.end(&party, key(9).public(), Hlc(2)));
+        assert_eq!(directory.steward_of(&party.org), Some((1, key(7).public())));
+        assert!(!directory.acts_for(&party.org, &key(9).public(), 0));
+        assert!(directory.steward(&party.org, &key(9).public()), "what it said still counts");
     }
 }

@@ -121,7 +121,7 @@ impl Replica {
         if !self.access().may_write(&header.author, &header.compartment, header.grant.as_ref()) {
             return Err(Hold::Waiting("not_permitted"));
         }
-        if from == Some(&header.author) {
+        if from == Some(&header.author) && header.author != self.me.party.org {
             let ended = |grant: &GrantId| self.grants.in_force(grant, self.now).is_err();
             if header.grant.as_ref().is_some_and(ended) {
                 return Err(Hold::Refused("grant_ended"));
@@ -217,6 +217,9 @@ impl Replica {
     /// How many bundles of a held log count.
     pub(crate) fn counted_height(&self, log: &LogId, state: &LogState) -> u64 {
         let Some((_, dossier)) = self.dossiers.get(&state.compartment) else { return 0 };
+        if !self.directory.certified(&state.author, &state.node) {
+            return 0;
+        }
         let under = |by: &OrgId, cause: &Cause| {
             self.falls_under(by, cause, &state.compartment, &state.node, state.grant.as_ref())
         };
@@ -254,6 +257,12 @@ impl Replica {
             self.apply_leaf(&opening, &bundle.header, at, leaf)?;
         }
         self.dirty.logs.insert((compartment, log));
+        // What another node of this org wrote into the book is published by the steward.
+        if opening.share.is_none() && bundle.header.node != self.node_key() {
+            let records = bundle.leaves.iter().map(|leaf| (opening.kind, leaf.place().0));
+            self.dirty.records.extend(records);
+            self.dirty.endings = true;
+        }
         Ok(())
     }
 
@@ -301,6 +310,7 @@ impl Replica {
                 if opening.section == self.me.party.org
                     && opening.share.is_some()
                     && header.author != self.me.party.org
+                    && self.decides()
                 {
                     let before = known.map(|row| row.fields).unwrap_or_default();
                     if broken(Law::Absorb) {
@@ -388,6 +398,9 @@ impl Replica {
         grant: Option<GrantId>,
         drafts: Vec<Draft>,
     ) -> Result<(), Refusal> {
+        if self.directory.is_ended(&self.me.party.org, &self.node_key()) {
+            return Err(Refusal::NodeRetired);
+        }
         let mut drafts = drafts.into_iter().peekable();
         while drafts.peek().is_some() {
             let (log, state) = self.own_log(compartment, grant)?;
@@ -495,6 +508,9 @@ impl Replica {
                 continue;
             }
             self.forget_rejected(&erased.record)?;
+            if opening.share.is_none() {
+                self.put(&keys::tombstone(&erased.record), codec::to_bytes(&1u8))?;
+            }
             let prefix =
                 FacetKey::record_prefix(opening.kind, &share, &opening.section, &erased.record);
             for (bytes, row) in self.store.scan(&prefix, &[], 4096)? {

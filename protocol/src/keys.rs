@@ -10,11 +10,37 @@ pub const STORE_ID: &[u8] = b"Z/store";
 pub const CLOCK: &[u8] = b"Z/clock";
 /// What was erased since the store was last written anew.
 pub const REMAINS: &[u8] = b"Z/remains";
+/// How many positions the journal of the desk has; absent while there is no sibling.
+pub const DESK_END: &[u8] = b"Z/desk";
+/// The orgs that must be met before this node may decide anything for its org.
+pub const BEHIND: &[u8] = b"Z/behind";
+/// Whether this store is an older copy of itself, and stock was not taken yet; false afterwards.
+pub const RESTORED: &[u8] = b"Z/restored";
+/// For which term this node took stock as the steward.
+pub const STOCK: &[u8] = b"Z/stock";
 /// Who this node is: party and node key, so that a store is never opened by another org.
 pub const OWNER: &[u8] = b"Z/owner";
 
 /// A share's key in facet keys; all zero for the book.
 pub const NO_SHARE: ShareId = ShareId([0; 32]);
+
+/// The letters of the desk: what the nodes of an org copy to each other beside logs and statements.
+pub const DESK: &[u8] = b"ACDGJPRUVWXafgiory";
+/// The letter of a partner.
+pub const PARTNER: u8 = b'P';
+/// The letter of an absorbed edit.
+pub const ABSORBED: u8 = b'A';
+/// The org's secret that record ids in shares are keyed with.
+pub const RECORD_SECRET: &[u8] = b"i/records";
+
+/// Which version of a desk entry is held.
+pub fn desk_version(of: &[u8]) -> Vec<u8> {
+    key(b'v', &[of])
+}
+/// The entry at a position of the desk's journal.
+pub fn desk_entry(position: u64) -> Vec<u8> {
+    key(b'm', &[&position.to_be_bytes()])
+}
 
 fn key(letter: u8, parts: &[&[u8]]) -> Vec<u8> {
     let mut out = Vec::with_capacity(1 + parts.iter().map(|p| p.len()).sum::<usize>());
@@ -135,6 +161,8 @@ impl FacetKey {
 pub fn own_epoch(compartment: &CompartmentId) -> Vec<u8> {
     key(b'E', &[&compartment.0])
 }
+/// All of them.
+pub const OWN_EPOCHS: &[u8] = b"E";
 
 /// A record's publication in a share, by its book id.
 pub fn publication(share: &ShareId, record: &RecordId) -> Vec<u8> {
@@ -219,6 +247,9 @@ pub fn invite(id: &[u8; 16]) -> Vec<u8> {
     key(b'Q', &[id])
 }
 
+/// All invites.
+pub const INVITES: &[u8] = b"Q";
+
 /// What is known of a peer node's cursor and digests.
 pub fn peer(node: &PublicKey) -> Vec<u8> {
     key(b'N', &[&node.0])
@@ -235,6 +266,17 @@ pub fn outboxes(node: &PublicKey) -> Vec<u8> {
     key(b'O', &[&node.0])
 }
 
+/// The share that an entry of the desk is about; none if it is about no single one.
+pub fn desk_share(of: &[u8]) -> Option<ShareId> {
+    let (b'J' | b'U' | b'V' | b'X' | b'o' | b'y', rest) = of.split_first()? else { return None };
+    Some(ShareId(*rest.first_chunk()?))
+}
+/// The grant whose selector an entry of the desk is.
+pub fn desk_grant(of: &[u8]) -> Option<GrantId> {
+    let (b'G' | b'a' | b'g', rest) = of.split_first()? else { return None };
+    Some(GrantId(rest.try_into().ok()?))
+}
+
 /// How far a peer node has durably stored a log.
 pub fn stored_at(node: &PublicKey, log: &LogId) -> Vec<u8> {
     key(b'H', &[&node.0, &log.0])
@@ -243,6 +285,15 @@ pub fn stored_at(node: &PublicKey, log: &LogId) -> Vec<u8> {
 /// Whose edit a change of the book took over.
 pub fn absorbed(log: &LogId, seq: u64, index: u16) -> Vec<u8> {
     key(b'A', &[&log.0, &seq.to_be_bytes(), &index.to_be_bytes()])
+}
+
+/// The parts of such a key.
+pub fn absorbed_parts(key: &[u8]) -> Option<(LogId, u64, u16)> {
+    let rest = key.strip_prefix(b"A")?;
+    let (log, rest) = rest.split_first_chunk::<32>()?;
+    let (seq, index) = rest.split_first_chunk::<8>()?;
+    let index = u16::from_be_bytes(index.try_into().ok()?);
+    Some((LogId(*log), u64::from_be_bytes(*seq), index))
 }
 
 /// A record of the own book that was deleted.
@@ -336,6 +387,8 @@ fn as_past(mut facet: Vec<u8>) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::id::Nonce;
 
@@ -379,9 +432,30 @@ mod tests {
             rejected(&record, ""),
             audit(0),
             reported(&org, &log),
+            desk_version(b"P"),
+            desk_entry(0),
+            RECORD_SECRET.to_vec(),
             STORE_ID.to_vec(),
         ];
-        let letters: std::collections::BTreeSet<u8> = keys.iter().map(|key| key[0]).collect();
+        let letters: BTreeSet<u8> = keys.iter().map(|key| key[0]).collect();
         assert_eq!(letters.len(), keys.len());
+    }
+
+    #[test]
+    fn of_every_list_it_is_said_whether_the_nodes_of_an_org_copy_it() {
+        // Statements and logs travel by themselves, and what is made from them is made anew.
+        let said = b"SLBKFMT";
+        // About this very node: its peers, its audit log, the logs it writes, its journal.
+        let about_the_node = b"EHINOQYZmv";
+        let classed = [DESK, said, about_the_node].concat();
+        let letters: BTreeSet<u8> = classed.iter().copied().collect();
+        assert_eq!(letters.len(), classed.len(), "a list is of one class");
+        let source = include_str!("keys.rs").split("#[cfg(test)]").next().unwrap();
+        let used: BTreeSet<u8> = ["b'", "] = b\""]
+            .iter()
+            .flat_map(|begin| source.match_indices(begin))
+            .filter_map(|(at, begin)| source.as_bytes().get(at + begin.len()).copied())
+            .collect();
+        assert_eq!(used, letters);
     }
 }

@@ -59,6 +59,11 @@ pub mod history;
 pub mod roster;
 pub mod inbox;
 
+pub mod steward;
+pub mod desk;
+pub mod stock;
+pub mod restore;
+
 pub mod message;
 pub mod gate;
 pub mod pairing;

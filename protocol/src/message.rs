@@ -5,6 +5,7 @@ use minicbor::{Decode, Encode};
 use crate::fork::ForkProof;
 use crate::id::{CompartmentId, LogId, Nonce, OrgId, PublicKey, ShareId};
 use crate::statement::Nonce32;
+use crate::time::Hlc;
 
 /// The largest frame, in bytes.
 pub const MAX_FRAME_BYTES: usize = 1024 * 1024;
@@ -76,6 +77,24 @@ pub struct ShareDigest {
     /// Hash over its heights, sorted by log.
     #[n(1)]
     pub digest: Nonce32,
+}
+
+/// One version of one entry of an org's desk.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct DeskEntry {
+    /// Its key in the store.
+    #[n(0)]
+    #[cbor(with = "minicbor::bytes")]
+    pub key: Vec<u8>,
+    /// What it holds; none when it was removed.
+    #[n(1)]
+    pub value: Option<Blob>,
+    /// When it was written.
+    #[n(2)]
+    pub at: Hlc,
+    /// By which node.
+    #[n(3)]
+    pub by: PublicKey,
 }
 
 /// One frame.
@@ -225,6 +244,29 @@ pub enum Frame {
         /// The log.
         #[n(0)]
         log: LogId,
+    },
+    /// Tell me what my own org has said: my store is an older copy of itself.
+    #[n(18)]
+    Recall,
+    /// Between nodes of one org: positions `< from` of your desk are stored here; what follows?
+    #[n(19)]
+    DeskWant {
+        /// The first position wanted.
+        #[n(0)]
+        from: u64,
+    },
+    /// Between nodes of one org: entries of the desk.
+    #[n(20)]
+    Desk {
+        /// The position that was wanted.
+        #[n(0)]
+        from: u64,
+        /// The next position.
+        #[n(1)]
+        next: u64,
+        /// The entries.
+        #[n(2)]
+        entries: Vec<DeskEntry>,
     },
     /// Why the connection is about to be closed.
     #[n(15)]

@@ -104,6 +104,28 @@ pub(crate) enum Law {
     Past,
     /// Whoever listens is told of every record that reads differently.
     Told,
+    /// The book is offered to nobody but the org's own nodes.
+    Book,
+    /// Of what a root key signed that was handed over, only what its rotation names stands.
+    OldRoots,
+    /// An ended node is not let in.
+    EndedNodes,
+    /// A publisher cuts what an ended node wrote.
+    CutOnEnd,
+    /// Only the steward publishes and absorbs.
+    Steward,
+    /// Of two retirements of a compartment the higher term's counts.
+    Term,
+    /// Who is behind decides nothing before it has met the others.
+    Behind,
+    /// A restored node begins new logs.
+    NewEpoch,
+    /// A new steward takes over what the one before left undone.
+    Stock,
+    /// Of two versions of an entry of the desk the later counts.
+    DeskVersion,
+    /// What another node took over goes too, though this org has answered the order.
+    LateCopies,
 }
 
 #[cfg(test)]

@@ -29,7 +29,8 @@ fn cost(frame: &Frame, offered: usize) -> u64 {
     match frame {
         Frame::Statements { statements, .. } => 1 + statements.len() as u64,
         Frame::Bundles { bundles } => 1 + bundles.len() as u64,
-        Frame::Ask { .. } => ASK,
+        Frame::Ask { .. } | Frame::Recall => ASK,
+        Frame::Desk { entries, .. } => 1 + entries.len() as u64,
         Frame::Heights { .. } | Frame::Gone { .. } => 1 + (offered / OFFERS) as u64,
         Frame::Fork { .. } => 2,
         Frame::Gate { .. }
@@ -43,6 +44,7 @@ fn cost(frame: &Frame, offered: usize) -> u64 {
         | Frame::Want { .. }
         | Frame::Stored { .. }
         | Frame::Stop { .. }
+        | Frame::DeskWant { .. }
         | Frame::Refused { .. } => 1,
     }
 }

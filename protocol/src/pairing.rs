@@ -169,7 +169,8 @@ impl Replica {
     pub(crate) fn invited_approach(&self) -> Option<Approach> {
         let accepting = self.accepting.as_ref()?;
         let line = &accepting.line;
-        let profile = self.statements.get(&self.directory.profile(&self.me.party.org)?)?;
+        let profile = self.directory.profile(&self.me.party.org, &self.node_key())?;
+        let profile = self.statements.get(&profile)?;
         Some(Approach::Invited {
             invite: line.invite,
             mac: mac(
@@ -213,7 +214,7 @@ impl Replica {
         kept.spent = true;
         self.put(&key, codec::to_bytes(&kept))?;
         let nonce = Nonce32(self.draw());
-        let profile = self.directory.profile(&self.me.party.org);
+        let profile = self.directory.profile(&self.me.party.org, &self.node_key());
         let profile = profile.and_then(|id| self.statements.get(&id)).map(Statement::bytes);
         let frame = Frame::Welcome { nonce, profile: Blob(profile.unwrap_or_default().to_vec()) };
         self.send(conn, &frame);

@@ -51,7 +51,7 @@ impl Replica {
             }
             Ok(highest)
         };
-        for (record, fields) in self.late_wishes(id, &taken)? {
+        for (record, fields) in self.late_wishes(id, &self.node_key(), &taken)? {
             for field in fields.into_keys() {
                 let (share, section, at) = (*share, *section, self.tick());
                 let late = Rejected { share, section, kind, record, field, value: None, at };

@@ -112,13 +112,18 @@ impl Replica {
 
     /// Orders to this org that it has not answered.
     pub(crate) fn open_orders(&self) -> Vec<Order> {
+        self.orders_to_me(false)
+    }
+
+    /// Orders to this org, those that it has answered only if asked for.
+    pub(crate) fn orders_to_me(&self, answered: bool) -> Vec<Order> {
         let me = self.me.party.org;
-        let open = |order: &Order| {
+        let mine = |order: &Order| {
             order.author != me
-                && !self.receipt_of(order, &me)
+                && (answered || !self.receipt_of(order, &me))
                 && self.addressees(order).contains_key(&me)
         };
-        self.orders().filter(open).collect()
+        self.orders().filter(mine).collect()
     }
 
     /// Says for every order that this org has carried out that it is done, once.

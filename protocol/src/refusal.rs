@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use crate::codec::CodecError;
 use crate::grant::ChainError;
-use crate::id::OrgId;
+use crate::id::{OrgId, PublicKey};
 use crate::store::StoreError;
 use crate::vocabulary::{Kind, ValueError};
 
@@ -140,6 +140,23 @@ pub enum Refusal {
         /// Why not.
         why: &'static str,
     },
+    /// Only the org's first node decides what is shared.
+    #[error("only your organisation's main node may do this{}", named(.steward))]
+    NotSteward {
+        /// Which node that is.
+        steward: Option<PublicKey>,
+    },
+    /// The node was ended by its org.
+    #[error("this node was retired by your organisation")]
+    NodeRetired,
+    /// The node has to hear first what it has missed.
+    #[error("this node has still to hear from {org}{} what it has missed", and_others(*.others))]
+    Behind {
+        /// Whom it waits for first.
+        org: String,
+        /// How many others.
+        others: usize,
+    },
     /// Own org given where another is needed.
     #[error("that is your own organisation")]
     Oneself(OrgId),
@@ -162,6 +179,14 @@ pub enum Refusal {
         /// At most.
         max: u64,
     },
+}
+
+fn named(steward: &Option<PublicKey>) -> String {
+    steward.map_or_else(String::new, |node| format!(": {}", node.peer_text()))
+}
+
+fn and_others(others: usize) -> String {
+    if others == 0 { String::new() } else { format!(" and {others} others") }
 }
 
 /// Which kind of answer a refusal is; the shell maps it to HTTP status and exit code.
@@ -208,6 +233,9 @@ impl Refusal {
             Refusal::ShareEnded => "share_ended",
             Refusal::Invite { .. } => "invite",
             Refusal::Selector { .. } => "bad_selector",
+            Refusal::NotSteward { .. } => "not_main_node",
+            Refusal::NodeRetired => "node_retired",
+            Refusal::Behind { .. } => "behind",
             Refusal::Oneself(_) => "oneself",
             Refusal::NotPartner { .. } => "not_partner",
             Refusal::Edit(_) => "bad_edit",
@@ -240,6 +268,9 @@ impl Refusal {
             | Refusal::IsOpener
             | Refusal::ShareEnded
             | Refusal::Invite { .. }
+            | Refusal::NotSteward { .. }
+            | Refusal::NodeRetired
+            | Refusal::Behind { .. }
             | Refusal::Oneself(_)
             | Refusal::NotPartner { .. }
             | Refusal::Edit(_) => RefusalClass::Request,
@@ -287,6 +318,13 @@ impl Refusal {
                 "pair with it first: `entente partner invite`; or let a partner of both pass on a grant",
             ),
             Refusal::Selector { .. } => Some("write field=value, several separated by commas"),
+            Refusal::NotSteward { .. } => Some(
+                "do it on the main node; `entente node list` shows it, `entente node certify --main` makes another one it",
+            ),
+            Refusal::NodeRetired => Some("work on another node of your organisation"),
+            Refusal::Behind { .. } => {
+                Some("it goes on by itself when it has; `entente node go-on` goes on without")
+            }
             Refusal::ShareEnded => {
                 Some("an ended share stays ended; `entente share open` opens another")
             }

@@ -7,11 +7,12 @@ use minicbor::{Decode, Encode};
 
 use crate::codec;
 use crate::facet::{ChangeRef, Edit};
-use crate::id::{CompartmentId, LogId, OrgId, RecordId, ShareId};
+use crate::id::{CompartmentId, LogId, OrgId, PublicKey, RecordId, ShareId, StatementId};
 use crate::ingest::FacetRow;
 use crate::keys::{self, FacetKey};
 use crate::refusal::{Refusal, RefusalClass};
 use crate::replica::Replica;
+use crate::statement::Cause;
 use crate::store::{Store, for_each};
 use crate::time::Hlc;
 use crate::value::Value;
@@ -47,9 +48,37 @@ pub struct Rejected {
 pub(crate) type Wishes = BTreeMap<RecordId, BTreeMap<String, Option<Value>>>;
 
 impl Replica {
-    /// Writes anew what this node wrote into a partner's compartment above its cut.
+    /// Writes anew what this node wrote into a partner's compartment above its cut; the steward
+    /// also what nodes wrote that were ended.
     pub(crate) fn reissue(&mut self, compartment: &CompartmentId) -> Result<(), Refusal> {
-        let wishes = self.late_wishes(compartment, &|_, _| Ok(u64::MAX))?;
+        let mut nodes = vec![self.node_key()];
+        if self.decides() {
+            let me = self.me.party.org;
+            let found = self.dossiers.get(compartment);
+            let done = |ending: StatementId| {
+                found.is_some_and(|(opening, dossier)| {
+                    dossier.has_cut(&opening.section, &Cause::EndNode(ending))
+                })
+            };
+            let ended = self.directory.ended_nodes();
+            let late = ended.filter(|(org, _, ending)| *org == me && !done(*ending));
+            nodes.extend(late.map(|(_, node, _)| node));
+        }
+        nodes.iter().try_for_each(|node| self.reissue_of(compartment, node))
+    }
+
+    /// A publisher has cut what an ended node of this org wrote: the steward writes it anew.
+    pub(crate) fn reissue_for(
+        &mut self,
+        compartment: &CompartmentId,
+        node: &PublicKey,
+    ) -> Result<(), Refusal> {
+        let own = self.directory.certified(&self.me.party.org, node);
+        if own { self.reissue_of(compartment, node) } else { Ok(()) }
+    }
+
+    fn reissue_of(&mut self, compartment: &CompartmentId, node: &PublicKey) -> Result<(), Refusal> {
+        let wishes = self.late_wishes(compartment, node, &|_, _| Ok(u64::MAX))?;
         self.write_anew(compartment, wishes)
     }
 
@@ -110,11 +139,12 @@ impl Replica {
         Ok(())
     }
 
-    /// The fields that this node's bundles above the cut touched, and those above `taken`, with the
+    /// The fields that a node's bundles above the cut touched, and those above `taken`, with the
     /// values it saw then.
     pub(crate) fn late_wishes(
         &self,
         compartment: &CompartmentId,
+        node: &PublicKey,
         taken: &dyn Fn(&Self, &LogId) -> Result<u64, Refusal>,
     ) -> Result<Wishes, Refusal> {
         let mut wishes = Wishes::new();
@@ -122,7 +152,7 @@ impl Replica {
         let own: Vec<(LogId, u64, u64)> = self
             .logs
             .iter()
-            .filter(|(_, log)| log.compartment == *compartment && log.node == self.node_key())
+            .filter(|(_, log)| log.compartment == *compartment && log.node == *node)
             .map(|(id, log)| (*id, self.counted_height(id, log), log.height))
             .collect();
         for (log, counted, height) in own {

@@ -23,11 +23,12 @@ use crate::receipt::Receipts;
 use crate::refusal::Refusal;
 use crate::session::Session;
 use crate::sign::SigningKey;
-use crate::statement::{Body, Party, RecordTurn, Scope, Statement};
+use crate::statement::{Body, Party, RecordTurn, Statement};
 use crate::store::{Overlay, Store, for_each};
 use crate::time::{Hlc, Millis};
-use crate::vocabulary::{self, Kind};
+use crate::vocabulary::Kind;
 
+mod index;
 mod settle;
 
 /// A connection, as the shell numbers it; never used twice.
@@ -148,6 +149,10 @@ pub(crate) struct Peer {
     #[n(8)]
     #[cbor(default)]
     pub parked: bool,
+    /// Of a sibling: how many positions of its desk are stored here.
+    #[n(9)]
+    #[cbor(default)]
+    pub desk: u64,
 }
 
 /// All protocol state of one node.
@@ -161,6 +166,8 @@ pub struct Replica {
     random: blake3::OutputReader,
     pub(crate) addresses: Vec<String>,
     pub(crate) statements: BTreeMap<StatementId, Statement>,
+    /// Nodes that have said what does not count, as far as certificates and rotations are known now.
+    silent: BTreeSet<(OrgId, PublicKey)>,
     /// Signed rightly, but by a node whose certificate has not come; bounded, in memory only.
     pub(crate) parked: BTreeMap<StatementId, (PublicKey, Statement)>,
     /// Bytes of all statements, which are kept in memory too.
@@ -191,6 +198,12 @@ pub struct Replica {
     /// Where the audit log ends.
     pub(crate) audit: crate::audit::Head,
     pub(crate) lately: crate::audit::Lately,
+    /// How many positions the journal of the desk has; none while there is no sibling.
+    pub(crate) desk_end: Option<u64>,
+    /// Orgs that must be met before this node decides anything.
+    pub(crate) behind: BTreeSet<OrgId>,
+    /// The term for which this node has begun to take over.
+    pub(crate) took_over: Option<u64>,
     effects: Vec<Effect>,
 }
 
@@ -221,6 +234,10 @@ pub(crate) struct Dirty {
     pub records: BTreeSet<(Kind, RecordId)>,
     /// What may read differently.
     pub changes: Changes,
+    /// Orgs whose keys have changed: what they said so far may count for more, or for less.
+    pub keys: BTreeSet<OrgId>,
+    /// Compartments in which work of an ended node of this org was cut off.
+    pub cut_off: BTreeSet<(CompartmentId, PublicKey)>,
 }
 
 impl Replica {
@@ -242,6 +259,7 @@ impl Replica {
             random: blake3::Hasher::new_keyed(&seed).finalize_xof(),
             addresses: Vec::new(),
             statements: BTreeMap::new(),
+            silent: BTreeSet::new(),
             parked: BTreeMap::new(),
             statement_bytes: 0,
             directory: Directory::default(),
@@ -265,6 +283,9 @@ impl Replica {
             accepting: None,
             audit: crate::audit::Head::default(),
             lately: crate::audit::Lately::new(),
+            desk_end: None,
+            behind: BTreeSet::new(),
+            took_over: None,
             effects: Vec::new(),
         };
         replica.load()?;
@@ -273,8 +294,10 @@ impl Replica {
 
     fn load(&mut self) -> Result<(), Refusal> {
         let owner = codec::to_bytes(&(self.me.party.org, self.me.node.public()));
+        let mut fresh = false;
         match self.store.get(keys::OWNER)? {
             None => {
+                fresh = true;
                 self.put(keys::OWNER, owner)?;
                 self.store_id = Nonce(self.draw());
                 let id = codec::to_bytes(&self.store_id);
@@ -289,10 +312,8 @@ impl Replica {
         if let Some(clock) = self.store.get(keys::CLOCK)? {
             self.clock = codec::own(&clock)?;
         }
-        for kind in Kind::ALL {
-            let fields = vocabulary::book_fields(kind);
-            self.dossiers.open_book(self.me.party.org, kind, &fields);
-        }
+        self.load_desk()?;
+        self.load_behind(fresh)?;
         let mut statements = Vec::new();
         for_each(&self.store, keys::STATEMENTS, |_, bytes| {
             statements.push(Statement::stored(bytes)?);
@@ -324,22 +345,6 @@ impl Replica {
         self.dirty.endings = true;
         self.drop_met_deadlines();
         Ok(())
-    }
-
-    /// Statements were accepted before they were stored, so certificates go first and the rest
-    /// needs no order.
-    fn restore_statements(&mut self, statements: Vec<Statement>) {
-        let is_key = |s: &Statement| {
-            matches!(
-                s.body(),
-                Body::Certificate { .. } | Body::Rotation { .. } | Body::EndNode { .. }
-            )
-        };
-        let (keys, rest): (Vec<_>, Vec<_>) = statements.into_iter().partition(is_key);
-        for statement in keys.into_iter().chain(rest) {
-            self.index(statement);
-        }
-        self.dirty = Dirty::default();
     }
 
     fn load_peers(&mut self) -> Result<(), Refusal> {
@@ -403,74 +408,6 @@ impl Replica {
         Ok(())
     }
 
-    fn index(&mut self, statement: Statement) {
-        self.dirty.statements = true;
-        self.dirty.audiences = true;
-        self.dirty.endings = true;
-        self.directory.insert(&statement);
-        self.grants.insert(&statement);
-        self.dossiers.insert(&statement, &self.directory);
-        self.receipts.insert(&statement);
-        self.ordered.insert(&statement);
-        self.deadlines.insert(&statement);
-        if !broken(Law::LateCause) {
-            self.dirty.recount.extend(self.dossiers.caused_by(&statement.id()).copied());
-        }
-        match statement.body() {
-            Body::Grant { share, section, scope, .. } => {
-                let contributes = matches!(scope, Scope::Contribute { .. });
-                if *section == self.me.party.org || contributes {
-                    self.dirty.sections.insert(*share);
-                }
-                self.dirty.changes.kinds.extend(Kind::ALL);
-            }
-            Body::Revoke { grant, .. } => {
-                let me = self.me.party.org;
-                let contributes = |scope: &Scope| matches!(scope, Scope::Contribute { .. });
-                let share = self.grants.share_of(grant);
-                let concerns = self
-                    .grants
-                    .get(grant)
-                    .is_none_or(|info| info.section == me || contributes(&info.scope));
-                self.dirty.sections.extend(share.filter(|_| concerns));
-                self.dirty.changes.kinds.extend(Kind::ALL);
-            }
-            Body::Erase { compartment, records, only_for: None, .. } => {
-                self.dirty.erased.push((*compartment, records.clone()));
-            }
-            // Anybody may say these of anything; only the publisher's and the opener's costs work.
-            Body::Cut { compartment, .. } => {
-                let by = statement.author();
-                let opener = |share: Option<ShareId>| self.grants.opener(&share?);
-                if self
-                    .dossiers
-                    .get(compartment)
-                    .is_some_and(|(o, _)| o.section == by || opener(o.share) == Some(by))
-                {
-                    self.dirty.recount.insert(*compartment);
-                }
-            }
-            Body::Retire { compartment, .. } => self.leave_if_retired(compartment),
-            Body::OpenCompartment { .. } => self.leave_if_retired(&statement.id().into()),
-            Body::Erase { .. }
-            | Body::Profile { .. }
-            | Body::Certificate { .. }
-            | Body::Rotation { .. }
-            | Body::EndNode { .. }
-            | Body::OpenShare { .. }
-            | Body::Admit { .. }
-            | Body::Receipt { .. } => {}
-        }
-        self.statement_bytes += statement.bytes().len();
-        self.statements.insert(statement.id(), statement);
-    }
-
-    fn leave_if_retired(&mut self, compartment: &CompartmentId) {
-        if self.dossiers.get(compartment).is_some_and(|(_, dossier)| dossier.retired()) {
-            self.leaving.insert(*compartment);
-        }
-    }
-
     /// Notes that a facet may read differently. Of an own record the book is what shows, not what
     /// is published of it.
     pub(crate) fn note_changed(&mut self, key: &FacetKey) -> Result<(), Refusal> {
@@ -488,11 +425,13 @@ impl Replica {
     }
 
     pub(crate) fn put(&mut self, key: &[u8], value: Vec<u8>) -> Result<(), Refusal> {
+        self.journal(key)?;
         self.store.write(key.to_vec(), Some(value));
         Ok(())
     }
 
     pub(crate) fn remove(&mut self, key: &[u8]) -> Result<(), Refusal> {
+        self.journal(key)?;
         self.store.write(key.to_vec(), None);
         Ok(())
     }
@@ -558,8 +497,9 @@ impl Replica {
 
     /// Tells where this node can be reached; says a new profile when that has changed.
     pub fn set_addresses(&mut self, addresses: Vec<String>) -> Result<(), Refusal> {
-        let known = self.directory.addresses(&self.me.party.org);
-        if self.directory.profile(&self.me.party.org).is_none() || known != addresses {
+        let (me, node) = (self.me.party.org, self.node_key());
+        let known = self.directory.addresses(&me, &node);
+        if self.directory.profile(&me, &node).is_none() || known != addresses {
             self.say(Body::Profile {
                 party: self.me.party.clone(),
                 addresses: addresses.clone(),

@@ -16,7 +16,7 @@ use crate::refusal::Refusal;
 use crate::replica::Replica;
 use crate::select::Selector;
 use crate::sharing::Leaving;
-use crate::statement::{Body, RecordTurn, Scope};
+use crate::statement::{Body, Nonce32, RecordTurn, Scope};
 use crate::store::Store;
 use crate::time::Millis;
 use crate::value::{Fields, Value};
@@ -184,11 +184,16 @@ impl Replica {
     }
 
     /// A record's id in a share: two partners cannot link a record across shares by it.
-    fn share_record(&self, share: &ShareId, record: &RecordId) -> RecordId {
-        let secret = hash("entente/share-record-key/1", &[&self.me.node.to_bytes()]);
+    pub(crate) fn share_record(
+        &self,
+        share: &ShareId,
+        record: &RecordId,
+    ) -> Result<RecordId, Refusal> {
+        let known = self.read::<Nonce32>(keys::RECORD_SECRET)?;
+        let Nonce32(secret) = known.ok_or(Refusal::Damaged("no secret for record ids"))?;
         let mut id = [0; 16];
         id.copy_from_slice(&hash("entente/share-record/1", &[&secret, &share.0, &record.0])[..16]);
-        RecordId(id)
+        Ok(RecordId(id))
     }
 
     pub(crate) fn publication(
@@ -210,6 +215,7 @@ impl Replica {
         kind: Kind,
         records: &[RecordId],
     ) -> Result<Placed, Refusal> {
+        self.check_decides()?;
         self.check_open(share)?;
         self.publishing_grant(share, kind)?;
         let mut placed = Placed::default();
@@ -225,21 +231,17 @@ impl Replica {
             }
             placed.published.push(*record);
             if self.publication(share, record)?.is_none() {
-                let id = self.share_record(share, record);
+                let id = self.share_record(share, record)?;
                 self.note_subject(share, &id, kind, record, &row.fields)?;
                 new.push(*record);
             }
         }
         for record in &new {
-            let id = self.share_record(share, record);
+            let id = self.share_record(share, record)?;
             let before: Option<Publication> = self.read(&keys::withdrawn(share, record))?;
             let (turn, past) = before.map_or_else(Default::default, |b| (b.turn, b.past));
             let publication = Publication { kind, record: id, turn, homes: BTreeMap::new(), past };
-            self.put(&keys::publication(share, record), codec::to_bytes(&publication))?;
-            self.put(&keys::published(share, &id), codec::to_bytes(record))?;
-            let mut shares = self.shares_of(record)?;
-            shares.push(*share);
-            self.put(&keys::placements(record), codec::to_bytes(&shares))?;
+            self.put_publication(share, record, &publication)?;
         }
         if !self.publish_new(share, kind, &new)? {
             self.reconcile(share)?;
@@ -248,6 +250,39 @@ impl Replica {
             self.refresh_references(share)?;
         }
         Ok(placed)
+    }
+
+    pub(crate) fn put_publication(
+        &mut self,
+        share: &ShareId,
+        record: &RecordId,
+        publication: &Publication,
+    ) -> Result<(), Refusal> {
+        self.put(&keys::publication(share, record), codec::to_bytes(publication))?;
+        self.put(&keys::published(share, &publication.record), codec::to_bytes(record))?;
+        let mut shares = self.shares_of(record)?;
+        if !shares.contains(share) {
+            shares.push(*share);
+            self.put(&keys::placements(record), codec::to_bytes(&shares))?;
+        }
+        Ok(())
+    }
+
+    /// Forgets that a record is placed in a share.
+    pub(crate) fn remove_publication(
+        &mut self,
+        share: &ShareId,
+        record: &RecordId,
+        publication: &Publication,
+    ) -> Result<(), Refusal> {
+        if !broken(Law::Turn) {
+            self.put(&keys::withdrawn(share, record), codec::to_bytes(publication))?;
+        }
+        self.remove(&keys::publication(share, record))?;
+        self.remove(&keys::published(share, &publication.record))?;
+        let mut shares = self.shares_of(record)?;
+        shares.retain(|other| other != share);
+        self.put(&keys::placements(record), codec::to_bytes(&shares))
     }
 
     /// Places own records that a selector selects: at most `limit` are looked at, after `after`.
@@ -274,6 +309,7 @@ impl Replica {
         kind: Kind,
         selector: &str,
     ) -> Result<(), Refusal> {
+        self.check_decides()?;
         Selector::parse(kind, selector)?;
         self.put(&keys::selection(share, kind), codec::to_bytes(&selector.to_owned()))
     }
@@ -462,6 +498,7 @@ impl Replica {
 
     /// Takes records out of this org's section: erased for its readers.
     pub fn withdraw(&mut self, share: &ShareId, records: &[RecordId]) -> Result<u64, Refusal> {
+        self.check_decides()?;
         let mut removed = 0;
         let mut erased: BTreeMap<CompartmentId, Vec<RecordTurn>> = BTreeMap::new();
         for record in records {
@@ -472,14 +509,7 @@ impl Replica {
                 erased.entry(home).or_default().push(at);
             }
             removed += 1;
-            if !broken(Law::Turn) {
-                self.put(&keys::withdrawn(share, record), codec::to_bytes(&publication))?;
-            }
-            self.remove(&keys::publication(share, record))?;
-            self.remove(&keys::published(share, &publication.record))?;
-            let mut shares = self.shares_of(record)?;
-            shares.retain(|other| other != share);
-            self.put(&keys::placements(record), codec::to_bytes(&shares))?;
+            self.remove_publication(share, record, &publication)?;
         }
         for (home, turns) in erased {
             self.erase(&home, turns)?;

@@ -70,7 +70,7 @@ impl Replica {
                 matrix.waiting.push(grant.id);
                 continue;
             }
-            if let Some(text) = self.read::<String>(&keys::selector(&grant.id))? {
+            if let Some(text) = self.selector_of(&grant.id) {
                 matrix.selective.push((grant.id, text));
             }
             for field in fields {

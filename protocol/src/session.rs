@@ -56,6 +56,12 @@ pub(crate) struct Session {
     pub digested: BTreeMap<LogId, u64>,
     /// How far the peer was told of each log.
     pub announced: BTreeMap<LogId, u64>,
+    /// From which position of our desk a sibling waits for more.
+    pub desk_wanted: Option<u64>,
+    /// Whether entries of a sibling's desk were taken since the last acknowledgement.
+    pub desk_heard: bool,
+    /// Shares whose heights the peer was asked for and has not told; none before its digests came.
+    pub asked: Option<BTreeSet<ShareId>>,
     /// Statements taken since the last acknowledgement.
     pub heard: bool,
     /// Logs the peer wants, with the next seq to send.
@@ -88,6 +94,9 @@ impl Session {
             announcing: false,
             digested: BTreeMap::new(),
             announced: BTreeMap::new(),
+            desk_wanted: None,
+            desk_heard: false,
+            asked: None,
             heard: false,
             streams: BTreeMap::new(),
             flight: VecDeque::new(),
@@ -118,7 +127,9 @@ impl Replica {
         } else {
             // Anybody may certify anybody's node: what fits any of its orgs will do.
             let orgs = self.directory.certificates(&node).iter().map(|c| c.org);
-            let paired = |org: &OrgId| self.partners.get(org).is_some_and(|p| p.paired);
+            let paired = |org: &OrgId| {
+                *org == self.me.party.org || self.partners.get(org).is_some_and(|p| p.paired)
+            };
             let approaches = orgs.filter(|org| !paired(org)).map(|org| self.approach(&org));
             let known = self.directory.certificates(&node).iter().any(|c| paired(&c.org));
             let mut introductions = approaches.filter(|a| *a != Approach::Known);
@@ -193,6 +204,9 @@ impl Replica {
             Frame::Stop { log } if open => self.on_stop(conn, log),
             Frame::Fork { proof } if open => self.on_fork(conn, *proof),
             Frame::Gone { log } if open => self.on_gone(conn, log),
+            Frame::Recall if open => self.on_recall(conn),
+            Frame::DeskWant { from } if open => self.on_desk_want(conn, from),
+            Frame::Desk { from, next, entries } if open => self.on_desk(conn, from, next, entries),
             Frame::Refused { code } => {
                 self.sessions.remove(&conn);
                 if code == GateError::BadInvite.code() {
@@ -214,6 +228,9 @@ impl Replica {
             | Frame::Stored { .. }
             | Frame::Stop { .. }
             | Frame::Fork { .. }
+            | Frame::Recall
+            | Frame::DeskWant { .. }
+            | Frame::Desk { .. }
             | Frame::Gone { .. } => {
                 self.refuse(conn, "frame_unexpected");
                 Ok(())
@@ -234,6 +251,12 @@ impl Replica {
 
     pub(crate) fn connections_of(&self, node: &PublicKey) -> Vec<Conn> {
         self.sessions.iter().filter(|(_, s)| s.node == *node).map(|(conn, _)| *conn).collect()
+    }
+
+    pub(crate) fn close_sessions_with(&mut self, node: &PublicKey, code: &'static str) {
+        for conn in self.connections_of(node) {
+            self.refuse(conn, code);
+        }
     }
 
     pub(crate) fn close_sessions(&mut self, org: &OrgId, code: &'static str) {
@@ -264,6 +287,9 @@ impl Replica {
             peer.org = Some(org);
             self.store_peer(node)?;
         }
+        if org == self.me.party.org {
+            self.open_desk()?;
+        }
         self.dirty.statements = true;
         Ok(())
     }
@@ -293,7 +319,7 @@ impl Replica {
         for (log, state) in &self.logs {
             let id = state.compartment;
             let Some((opening, dossier)) = self.dossiers.get(&id) else { continue };
-            let Some(share) = opening.share else { continue };
+            let share = opening.share.unwrap_or(keys::NO_SHARE);
             let may = *may
                 .entry(id)
                 .or_insert_with(|| !dossier.retired() && access.may_serve(org, &id, self.now));

@@ -288,6 +288,7 @@ impl Replica {
                 Selector::parse(*kind, text)?;
             }
             if parent.is_none() {
+                self.check_decides()?;
                 self.publishing_grant(&new.share, *kind)?;
             }
         }
@@ -315,8 +316,10 @@ impl Replica {
             expires_at: new.expires_at,
             nonce,
         })?);
-        if let Some(text) = &new.selector {
-            self.put(&keys::selector(&id), codec::to_bytes(text))?;
+        if parent.is_none() {
+            // Also when there is none: a rule whose selector is not known here lets nothing out.
+            let text = new.selector.unwrap_or_default();
+            self.put(&keys::selector(&id), codec::to_bytes(&text))?;
         }
         if new.with_history {
             self.put(&keys::history(&id), codec::to_bytes(&true))?;
@@ -400,7 +403,8 @@ impl Replica {
 
     /// Which records a grant of this org is meant for, if not for all.
     pub fn selector_of(&self, id: &GrantId) -> Option<String> {
-        self.read(&keys::selector(id)).ok().flatten()
+        let text: Option<String> = self.read(&keys::selector(id)).ok().flatten();
+        text.filter(|text| !text.is_empty())
     }
 
     /// A grant as it was signed.

@@ -166,8 +166,12 @@ pub enum Body {
         /// Hash of the key that may follow it.
         #[n(1)]
         successor: Nonce32,
-        /// The new root's signature over `(org, old root, new root, successor)`.
+        /// Certificates and ended nodes by the old root that stand, ascending, each once. Nothing
+        /// else that it signed counts any more.
         #[n(2)]
+        keeps: Vec<StatementId>,
+        /// The new root's signature over `(org, old root, new root, successor, keeps)`.
+        #[n(3)]
         countersignature: Signature,
     },
     /// Signed by the root: this node no longer acts for the org.
@@ -467,8 +471,8 @@ impl Body {
                     && records.len() <= MAX_ERASED
                     && records.is_sorted_by(|a, b| a.record < b.record)
             }
+            Body::Rotation { keeps, .. } => keeps.len() <= MANY && keeps.is_sorted_by(|a, b| a < b),
             Body::Certificate { .. }
-            | Body::Rotation { .. }
             | Body::EndNode { .. }
             | Body::OpenShare { .. }
             | Body::Retire { .. }

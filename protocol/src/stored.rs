@@ -70,7 +70,9 @@ impl Replica {
     pub(crate) fn owed(&self, org: &OrgId) -> u64 {
         let mut owed = 0;
         let servable = self.servable(org);
-        for (node, peer) in self.peers.iter().filter(|(_, peer)| peer.org == Some(*org)) {
+        let acts = |node: &PublicKey| self.directory.acts_for(org, node, self.now);
+        let peers = self.peers.iter().filter(|(_, peer)| peer.org == Some(*org));
+        for (node, peer) in peers.filter(|(node, _)| acts(node)) {
             owed += peer.due.saturating_sub(peer.told);
             for at in servable.values().flatten() {
                 let stored: u64 =

@@ -49,6 +49,7 @@ impl Replica {
             peer.store = Some(store);
             peer.heard = 0;
             peer.told = 0;
+            peer.desk = 0;
             peer.settled.clear();
             let old: Vec<Vec<u8>> = self
                 .store
@@ -62,7 +63,9 @@ impl Replica {
             self.store_peer(&node)?;
         }
         let cursor = self.peers.get(&node).map_or(0, |peer| peer.heard);
+        self.recall(conn);
         self.send(conn, &Frame::Resume { cursor });
+        self.ask_desk(conn);
         Ok(())
     }
 
@@ -80,7 +83,7 @@ impl Replica {
     }
 
     /// Sends what is due of the outbox; when all is acknowledged, says what may be served.
-    fn tell(&mut self, conn: Conn) -> Result<(), Refusal> {
+    pub(crate) fn tell(&mut self, conn: Conn) -> Result<(), Refusal> {
         let Some(session) = self.sessions.get(&conn) else { return Ok(()) };
         let (node, sent, announcing) = (session.node, session.sent, session.announcing);
         let Some(peer) = self.peers.get(&node) else { return Ok(()) };
@@ -106,7 +109,7 @@ impl Replica {
                 session.sent = position;
             }
             self.send(conn, &Frame::Statements { position: sent, statements });
-        } else if !announcing {
+        } else if !announcing && (!self.is_sibling(conn) || self.has_desk(conn)) {
             if let Some(session) = self.sessions.get_mut(&conn) {
                 session.announcing = true;
             }
@@ -183,7 +186,11 @@ impl Replica {
         };
         let (settled, shares): (Vec<_>, Vec<_>) = shares.iter().partition(|at| same(at));
         let ids = |list: Vec<ShareDigest>| list.into_iter().map(|at| at.share).collect();
-        let frame = Frame::Ask { shares: ids(shares), settled: ids(settled) };
+        let shares: Vec<ShareId> = ids(shares);
+        if let Some(session) = self.sessions.get_mut(&conn) {
+            session.asked = Some(shares.iter().copied().collect());
+        }
+        let frame = Frame::Ask { shares, settled: ids(settled) };
         self.send(conn, &frame);
         self.note_sync(conn)
     }
@@ -244,8 +251,12 @@ impl Replica {
         let lost: Vec<LogId> =
             logs.iter().filter(|at| self.is_lost(&at.compartment)).map(|at| at.log).collect();
         let Some(session) = self.sessions.get_mut(&conn) else { return Ok(()) };
-        if self.grants.opener(&share).is_none() {
-            return Ok(());
+        if let Some(asked) = session.asked.as_mut().filter(|_| digest != Nonce32([0; 32])) {
+            asked.remove(&share);
+        }
+        let own_book = share == keys::NO_SHARE && session.org == Some(self.me.party.org);
+        if self.grants.opener(&share).is_none() && !own_book {
+            return self.note_met(conn);
         }
         if session.offers.len() + logs.len() > MAX_LOGS {
             self.refuse(conn, "too_many_logs");
@@ -482,6 +493,7 @@ impl Replica {
             };
             match hold {
                 Ok(authorised) => {
+                    self.meet_own_log(verified.header())?;
                     self.apply(verified, authorised)?;
                     self.taken(conn, log);
                 }
@@ -559,7 +571,8 @@ impl Replica {
         if settled && let Some(peer) = self.peers.get_mut(&node) {
             peer.last_sync = self.now;
         }
-        self.store_peer(&node)
+        self.store_peer(&node)?;
+        self.note_met(conn)
     }
 
     pub(crate) fn on_stored(&mut self, conn: Conn, log: LogId, height: u64) -> Result<(), Refusal> {

@@ -16,6 +16,7 @@ mod rolls;
 mod settled;
 mod steps;
 mod hostile;
+mod nodes;
 mod story;
 mod told;
 mod villain;

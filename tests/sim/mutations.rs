@@ -6,7 +6,7 @@ use crate::mutation::{Law, without};
 
 use super::hostile::{self, bundle, session, statement};
 use super::random::{MOST, Sim, number, play, steps};
-use super::{audit, ending, erasure, found, rolls};
+use super::{audit, ending, erasure, found, nodes, rolls};
 
 /// Seeds within which a broken rule must be noticed.
 const SEEDS: u64 = 400;
@@ -62,6 +62,17 @@ const LAWS: &[Law] = &[
     Law::AuditFirst,
     Law::Past,
     Law::Told,
+    Law::Book,
+    Law::OldRoots,
+    Law::EndedNodes,
+    Law::CutOnEnd,
+    Law::Steward,
+    Law::Behind,
+    Law::NewEpoch,
+    Law::Stock,
+    Law::Term,
+    Law::DeskVersion,
+    Law::LateCopies,
 ];
 
 /// Laws whose breach needs a rare constellation have a story of their own.
@@ -107,6 +118,20 @@ fn story(law: Law) -> Option<fn()> {
         Law::Pace => hostile::session::who_floods_a_node_is_closed_and_may_come_back_slower,
         Law::Logs => hostile::bundle::an_editor_begins_so_many_logs_and_no_more,
         Law::Past => audit::what_was_given_of_a_customer_stays_told_when_the_customer_is_gone,
+        Law::Book | Law::Steward => {
+            nodes::a_second_node_has_what_its_org_has_and_no_other_org_has_the_book
+        }
+        Law::OldRoots => nodes::a_root_key_that_was_handed_over_certifies_nobody,
+        Law::EndedNodes => nodes::an_ended_node_is_not_let_in_and_its_work_is_written_anew,
+        Law::CutOnEnd => nodes::what_an_ended_node_writes_later_does_not_count_whoever_brings_it,
+        Law::Term => {
+            crate::dossier::tests::of_two_retirements_the_higher_term_s_decides_what_counts
+        }
+        Law::Behind => nodes::a_restored_node_takes_back_what_it_had_said_and_forks_nothing,
+        Law::NewEpoch => nodes::a_restored_node_that_goes_on_alone_forks_nothing,
+        Law::Stock => nodes::losing_the_steward_does_not_stop_the_org,
+        Law::DeskVersion => nodes::what_two_nodes_say_of_a_partner_is_the_later_word_on_both,
+        Law::LateCopies => nodes::what_another_node_took_over_goes_though_it_comes_after_the_answer,
         _ => return None,
     })
 }

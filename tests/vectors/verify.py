@@ -357,10 +357,11 @@ def check_statements():
         same("time", [found["at"] >> 16, found["at"] & 0xFFFF],
              [expected["millis"], expected["counter"]])
         if found["kind"] == "rotation":
-            root, successor, countersignature = found["is"]
+            root, successor, keeps, countersignature = found["is"]
             same("new root", root.hex(), v["rotated_to"])
             same("its commitment", successor.hex(), v["next_commitment"])
-            what = digest("entente/rotation-body/1", found["author"], found["key"], root, successor)
+            what = digest("entente/rotation-body/1", found["author"], found["key"], root, successor,
+                          b"".join(keeps))
             same("countersignature",
                  signed(root, "entente/rotation/1", what, countersignature), True)
         if found["kind"] in ("profile", "certificate"):
@@ -409,7 +410,7 @@ def heights_digest(heights):
 def check_frames():
     v = load("frames.json")
     frames = [decode(bytes.fromhex(frame["bytes"])) for frame in v["frames"]]
-    same("kinds of frames", {frame[0] for frame in frames}, set(range(18)))
+    same("kinds of frames", {frame[0] for frame in frames}, set(range(21)))
     headers = next(frame for frame in frames if frame[0] == 16)[1][0]
     proof = [(digest("entente/bundle/1", cbor2.dumps(header)), header, signature)
              for header, signature in (headers[:2], headers[2:])]

@@ -9,7 +9,7 @@ use crate::bundle::{Header, Leaf, Verified};
 use crate::codec;
 use crate::fork::ForkProof;
 use crate::id::{CompartmentId, LogId, Nonce, OrgId, PublicKey, RecordId, ShareId};
-use crate::message::{Approach, Blob, Frame, Height, ShareDigest};
+use crate::message::{Approach, Blob, DeskEntry, Frame, Height, ShareDigest};
 use crate::replica::{Effect, Identity, Replica, Settings};
 use crate::sharing::NewGrant;
 use crate::statement::{Nonce32, Scope};
@@ -65,6 +65,12 @@ fn every_frame_is_encoded_as_written() {
         commitment: nonce,
         profile: blob(8),
     };
+    let entry = DeskEntry {
+        key: b"G-selector".to_vec(),
+        value: Some(blob(3)),
+        at: at(5),
+        by: key(9).public(),
+    };
     let frames = [
         ("gate, known", gate(Approach::Known)),
         ("gate, introduced", gate(Approach::Introduced { chain: vec![blob(9)] })),
@@ -86,6 +92,9 @@ fn every_frame_is_encoded_as_written() {
         ("refused", Frame::Refused { code: "gate_unknown".into() }),
         ("fork", Frame::Fork { proof: Box::new(fork()) }),
         ("gone", Frame::Gone { log }),
+        ("recall", Frame::Recall),
+        ("desk, wanted", Frame::DeskWant { from: 4 }),
+        ("desk", Frame::Desk { from: 4, next: 7, entries: vec![entry] }),
     ];
     let encoded: Vec<Json> = frames
         .iter()

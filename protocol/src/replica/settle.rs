@@ -36,26 +36,44 @@ impl Replica {
     /// Works off what changed until nothing is left to do.
     fn settle(&mut self) -> Result<(), Refusal> {
         loop {
-            if let Some(deadline) = self.deadlines.take_due(self.now) {
+            if !self.dirty.keys.is_empty() {
+                self.index_anew();
+            } else if self.decides()
+                && let Some(deadline) = self.deadlines.take_due(self.now)
+            {
                 self.on_deadline(deadline)?;
             } else if let Some((compartment, records)) = self.dirty.erased.pop() {
                 self.redact(&compartment, &records)?;
+            } else if self.decides()
+                && let Some((compartment, node)) = self.dirty.cut_off.pop_first()
+            {
+                self.reissue_for(&compartment, &node)?;
             } else if let Some(compartment) = self.dirty.recount.pop_first() {
                 self.recount(&compartment)?;
             } else if self.drop_one_left()? {
             } else if let Some((kind, record)) = self.dirty.records.pop_first() {
-                self.republish(kind, &record)?;
-                self.place_live(kind, &record)?;
+                if self.decides() {
+                    self.republish(kind, &record)?;
+                    self.place_live(kind, &record)?;
+                }
             } else if let Some(share) = self.dirty.sections.pop_first() {
-                self.reconcile(&share)?;
+                if self.decides() {
+                    self.reconcile(&share)?;
+                }
             } else if std::mem::take(&mut self.dirty.endings) {
                 self.purge()?;
-                self.cut_contributors()?;
-                self.obey()?;
-                self.answer_orders()?;
+                if self.decides() {
+                    self.cut_contributors()?;
+                    self.obey()?;
+                    self.answer_orders()?;
+                }
             } else if std::mem::take(&mut self.dirty.statements) {
                 self.dial_acquaintances();
-                self.introduce()?;
+                self.follow_stewardship()?;
+                if self.decides() {
+                    self.introduce()?;
+                    self.cut_ended_nodes()?;
+                }
                 self.fill_outboxes()?;
             } else {
                 return Ok(());

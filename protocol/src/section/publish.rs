@@ -90,7 +90,7 @@ impl Replica {
     }
 
     /// The values of a record as a compartment's audience may have them.
-    pub(super) fn project<'a>(
+    pub(crate) fn project<'a>(
         &self,
         share: &ShareId,
         kind: Kind,
@@ -250,7 +250,7 @@ impl Replica {
     }
 
     /// Grants in force that are admitted to a compartment as readers or editors.
-    pub(super) fn rules_admitted(&self, compartment: &CompartmentId) -> BTreeSet<GrantId> {
+    pub(crate) fn rules_admitted(&self, compartment: &CompartmentId) -> BTreeSet<GrantId> {
         let Some((_, dossier)) = self.dossiers.get(compartment) else { return BTreeSet::new() };
         let is_rule = |grant: &GrantId| {
             self.grants.get(grant).is_some_and(|g| matches!(g.scope, Scope::Fields { .. }))

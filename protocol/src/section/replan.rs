@@ -25,7 +25,11 @@ impl Replica {
             if !in_force || !self.may_let_in(&grant.id)? {
                 continue;
             }
-            if let Some(text) = self.read::<String>(&keys::selector(&grant.id))? {
+            let selector: Option<String> = self.read(&keys::selector(&grant.id))?;
+            if grant.parent.is_none() && selector.is_none() {
+                continue;
+            }
+            if let Some(text) = selector.filter(|text| !text.is_empty()) {
                 let selector = Selector::parse(rule.kind, &text)?;
                 section.selectors.insert(grant.id, (rule.kind, selector));
             }

@@ -6,7 +6,7 @@ use crate::book::Address;
 use crate::consent::HeldBack;
 use crate::grant::{ChainError, GrantInfo, LinkError};
 use crate::id::{GrantId, OrgId, ShareId};
-use crate::keys::{self, FacetKey};
+use crate::keys::FacetKey;
 use crate::refusal::Refusal;
 use crate::replica::Replica;
 use crate::select::Selector;
@@ -151,7 +151,7 @@ impl Replica {
                     return Ok(Some(Hindrance::NotPlaced));
                 }
                 for link in self.grants.chain(&grant.id)? {
-                    if let Some(text) = self.read::<String>(&keys::selector(&link.id))?
+                    if let Some(text) = self.selector_of(&link.id)
                         && !Selector::parse(*kind, &text)?.selects(*kind, &row.fields)
                     {
                         return Ok(Some(Hindrance::NotSelected(link.id, text)));

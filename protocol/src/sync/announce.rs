@@ -15,6 +15,7 @@ impl Replica {
             self.sessions.iter().filter(|(_, s)| s.is_open()).map(|(conn, _)| *conn).collect();
         for conn in conns {
             self.acknowledge(conn)?;
+            self.feed_desk(conn)?;
             self.tell(conn)?;
             if changed {
                 self.announce(conn)?;
@@ -27,6 +28,7 @@ impl Replica {
         let Some(session) = self.sessions.get_mut(&conn) else { return Ok(()) };
         let (node, heard) = (session.node, std::mem::take(&mut session.heard));
         let taken = std::mem::take(&mut session.taken);
+        let desk = std::mem::take(&mut session.desk_heard);
         if heard {
             // New statements may be what stalled logs were waiting for.
             session.stalled.clear();
@@ -39,6 +41,9 @@ impl Replica {
                 }
                 self.request(other);
             }
+        }
+        if desk {
+            self.ask_desk(conn);
         }
         for log in taken {
             let height = self.logs.get(&log).map_or(0, |state| state.height);

@@ -109,7 +109,7 @@ fn a_rotation_that_the_root_never_committed_to_opens_nothing() {
         successor: SigningKey::from_bytes(&[8; 32]),
     };
     let party = scene.party(B);
-    let rotation = thief.rotate(&party, &scene.key(D).public(), Hlc(1));
+    let rotation = thief.rotate(&party, &scene.key(D).public(), &Default::default(), Hlc(1));
     let next = OrgKeys { root: SigningKey::from_bytes(&[8; 32]), successor: scene.key(D) };
     let later = scene.world.now + 1000;
     let certificate = next.certify(&party, scene.key(D).public(), Some(1), Hlc(1), later);
