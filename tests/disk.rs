@@ -26,6 +26,11 @@ impl Disk {
         std::mem::take(&mut self.platter().written)
     }
 
+    /// Makes it what it was once.
+    pub fn put_back(&self, entries: &[Entry]) {
+        self.platter().store.entries = entries.iter().cloned().collect();
+    }
+
     /// Everything that is on it now, keys and values.
     pub fn contents(&self) -> Vec<Entry> {
         let entries = &self.platter().store.entries;

@@ -33,6 +33,8 @@ mod gate;
 
 mod hostile;
 
+mod nodes;
+
 mod restart;
 
 mod bulk;

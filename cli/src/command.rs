@@ -1,6 +1,7 @@
 //! The verbs of the command line, and the way from arguments to an exit code.
 
 mod audit;
+mod backup;
 mod consent;
 mod customer;
 mod disclosures;
@@ -12,6 +13,7 @@ mod fields;
 mod grant;
 mod inbox;
 mod init;
+mod node;
 mod open;
 mod participation;
 mod partner;
@@ -94,6 +96,14 @@ enum Verb {
     /// What this node has sent and said, line by line
     #[command(subcommand)]
     Audit(audit::AuditVerb),
+    /// The company's own nodes
+    #[command(subcommand)]
+    Node(node::NodeVerb),
+    /// The root key of the company
+    #[command(subcommand)]
+    Key(node::KeyVerb),
+    Backup(backup::BackupArgs),
+    Restore(backup::RestoreArgs),
     /// What the node keeps on disk
     #[command(subcommand)]
     Store(store::StoreVerb),
@@ -158,6 +168,10 @@ fn carry_out(verb: Verb, session: &mut Session<'_>) -> Result<(), CliError> {
         Verb::Share(verb) => share::share(session, verb),
         Verb::Adopt { record } => record::adopt(session, &record),
         Verb::Audit(verb) => audit::audit(session, verb),
+        Verb::Node(verb) => node::node(session, verb),
+        Verb::Key(verb) => node::key(session, verb),
+        Verb::Backup(args) => backup::backup(session, &args),
+        Verb::Restore(args) => backup::restore(session, &args),
         Verb::Store(verb) => store::store(session, &verb),
         Verb::Open => open::open(session),
         Verb::Config(verb) => settings::config(session, &verb),

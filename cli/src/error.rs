@@ -7,6 +7,7 @@ use entente_node::api::problem::{ErrorKind, ProblemBody};
 use entente_node::config::ConfigError;
 use entente_node::directory::DirectoryError;
 use entente_node::http::access::BindError;
+use entente_node::root::RootError;
 use entente_node::service::problem::{AUDIT_BROKEN, AUDIT_HINT};
 use entente_node::start::{InitError, StartError};
 use entente_node::store::OpenError;
@@ -121,6 +122,9 @@ pub enum CliError {
     /// `init` failed.
     #[error(transparent)]
     Init(#[from] InitError),
+    /// The root key cannot do it.
+    #[error(transparent)]
+    Root(#[from] RootError),
     /// `run` failed.
     #[error(transparent)]
     Start(Box<StartError>),
@@ -168,6 +172,7 @@ impl CliError {
             | CliError::Audit(_)
             | CliError::Unsound { .. }
             | CliError::Directory(_)
+            | CliError::Root(_)
             | CliError::Init(_) => ErrorKind::Unmet,
             CliError::Start(error) => match **error {
                 StartError::Serve(_) | StartError::Engine(_) => ErrorKind::Fault,
@@ -179,6 +184,8 @@ impl CliError {
                 | StartError::Bind(_)
                 | StartError::Listen(_)
                 | StartError::Rewrite(_)
+                | StartError::Backup(_)
+                | StartError::NotEmpty(_)
                 | StartError::Dump(_) => ErrorKind::Unmet,
             },
             CliError::AllHeldBack { .. } => ErrorKind::Refused,
@@ -213,6 +220,11 @@ impl CliError {
             CliError::Directory(_) | CliError::Init(InitError::Directory(_)) => "bad_directory",
             CliError::Init(InitError::Taken(_)) => "taken",
             CliError::Init(InitError::Name) => "no_name",
+            CliError::Init(InitError::Line | InitError::NotPrepared | InitError::OtherNode(_)) => {
+                "bad_join_line"
+            }
+            CliError::Root(RootError::NoKey(_)) => "no_root_key",
+            CliError::Root(_) => "root_key",
             CliError::Start(error) => match &**error {
                 StartError::NotInitialised(_) => "no_org",
                 StartError::Directory(_) => "bad_directory",
@@ -221,6 +233,8 @@ impl CliError {
                 StartError::Store(OpenError::Locked { .. }) => "running_already",
                 StartError::Store(_) | StartError::Dump(_) => "store_not_open",
                 StartError::Rewrite(_) => "not_rewritten",
+                StartError::Backup(_) => "bad_backup",
+                StartError::NotEmpty(_) => "not_empty",
                 StartError::Replica(refusal) => refusal.code(),
                 StartError::Serve(_) | StartError::Engine(_) => "fault",
             },
@@ -268,8 +282,13 @@ impl CliError {
                 | StartError::Serve(_)
                 | StartError::Listen(_)
                 | StartError::Engine(_)
+                | StartError::Backup(_)
+                | StartError::NotEmpty(_)
                 | StartError::Dump(_) => None,
             },
+            CliError::Root(RootError::NoKey(_)) => {
+                Some("fetch it from its safe place, or name it with --org-key FILE".into())
+            }
             CliError::Demo(DemoError::NotEmpty(_)) => {
                 Some("name a new directory, or leave --dir out".into())
             }
@@ -286,6 +305,7 @@ impl CliError {
             | CliError::Output(_)
             | CliError::Config(_)
             | CliError::Directory(_)
+            | CliError::Root(_)
             | CliError::Init(_) => None,
         }
     }

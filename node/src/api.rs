@@ -8,6 +8,7 @@ pub mod erasure;
 pub mod grant;
 pub mod inbox;
 pub mod node;
+pub mod own;
 pub mod partner;
 pub mod problem;
 pub mod receipt;

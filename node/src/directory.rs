@@ -86,6 +86,38 @@ impl Directory {
         self.path.join("node.cert")
     }
 
+    /// The key of a node that is to join an org.
+    pub fn joining_key(&self) -> PathBuf {
+        self.path.join("joining.key")
+    }
+
+    /// What a node was told when it joined.
+    pub fn introduction(&self) -> PathBuf {
+        self.path.join("node.join")
+    }
+
+    /// The files that a backup holds beside the store. The root key is not among them.
+    pub fn backed_up(&self) -> [PathBuf; 4] {
+        let settings = self.path.join("entente.toml");
+        [self.node_key(), self.certificate(), self.introduction(), settings]
+    }
+
+    /// Their contents, by name.
+    pub fn to_back_up(&self) -> Result<Vec<(String, Vec<u8>)>, DirectoryError> {
+        let mut files = Vec::new();
+        for path in self.backed_up().into_iter().filter(|path| path.exists()) {
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+            files.push((name.unwrap_or_default(), self.read(&path)?));
+        }
+        Ok(files)
+    }
+
+    /// Removes a file.
+    pub fn remove(&self, path: &Path) -> Result<(), DirectoryError> {
+        let failed = |source| DirectoryError::Write { path: path.to_owned(), source };
+        fs::remove_file(path).map_err(failed)
+    }
+
     /// A file's bytes.
     pub fn read(&self, path: &Path) -> Result<Vec<u8>, DirectoryError> {
         fs::read(path).map_err(|source| DirectoryError::Read { path: path.to_owned(), source })

@@ -217,6 +217,12 @@ impl EngineHandle {
         crate::store::verify(&self.reader)
     }
 
+    /// Writes a backup of the store with the files that go with it; blocks.
+    pub fn backup(&self, files: &[(String, Vec<u8>)], out: impl Write) -> io::Result<()> {
+        let written = crate::store::backup::write(&self.reader, files, out);
+        written.map(|_| ()).map_err(io::Error::other)
+    }
+
     /// Writes everything the store holds, one JSON line each; blocks.
     pub fn dump(&self, out: &mut impl Write) -> io::Result<()> {
         crate::store::dump(&self.reader, out).map(|_| ()).map_err(io::Error::other)

@@ -37,6 +37,7 @@ use access::Token;
 use problem::Failure;
 
 use crate::api;
+use crate::directory::Directory;
 use crate::engine::EngineHandle;
 use crate::pages;
 
@@ -54,6 +55,8 @@ pub struct HttpSettings {
     pub presets: PathBuf,
     /// Whether a proxy in front checks names and speaks TLS.
     pub behind_proxy: bool,
+    /// The data directory, whose files go into a backup.
+    pub directory: Directory,
 }
 
 /// What every handler has.
@@ -78,6 +81,11 @@ pub fn router(app: App) -> Router {
         .route("/store/dump", get(node::dump))
         .route("/store/compact", post(node::compact))
         .route("/store/verify", get(node::verify))
+        .route("/backup", get(node::backup))
+        .route("/nodes", get(node::nodes))
+        .route("/nodes/introduction", get(node::introduction))
+        .route("/nodes/learn", post(node::learn))
+        .route("/nodes/go-on", post(node::go_on))
         .route("/partners", get(partner::list))
         .route("/partners/invite", post(partner::invite))
         .route("/partners/accept", post(partner::accept))

@@ -14,6 +14,8 @@ pub mod store;
 pub mod import;
 pub mod policy;
 pub mod preset;
+pub mod join;
+pub mod root;
 pub mod service;
 pub mod api;
 pub mod http;

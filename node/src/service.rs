@@ -11,6 +11,7 @@ pub mod import;
 pub mod inbox;
 pub mod missing;
 pub mod outlook;
+pub mod own;
 pub mod participation;
 pub mod partner;
 pub mod policy;

@@ -22,14 +22,18 @@ use crate::directory::{Directory, DirectoryError, Running};
 use crate::engine::{self, EngineFault, EngineHandle, EngineThread, now, random};
 use crate::http::access::{self, BindError, Token};
 use crate::http::{self, App, HttpSettings};
+use crate::join::JoinLine;
 use crate::network::{
     EVENTS_CAPACITY, Limits, Network, NetworkConfig, NetworkError, NetworkEvent, NetworkHandle,
 };
 use crate::service::shown;
+use crate::store::backup::BackupError;
 use crate::store::{self, DumpError, Engine, OpenError, Report, RewriteError, Rewritten, Step};
 
 /// How long a node's certificate is good for, in ms.
-const CERTIFICATE_MS: u64 = 2 * 365 * 24 * 3600 * 1000;
+pub const CERTIFICATE_MS: u64 = 2 * 365 * 24 * 3600 * 1000;
+/// How long before its end it is renewed, in ms.
+const RENEW_BEFORE_MS: u64 = 60 * 24 * 3600 * 1000;
 /// How long the listeners may take to come up.
 const LISTEN_MAX: Duration = Duration::from_secs(10);
 /// How long requests under way may take at the end; all of it must fit into five seconds.
@@ -44,6 +48,15 @@ pub enum InitError {
     /// A name is needed.
     #[error("an org needs a name")]
     Name,
+    /// What was given is no line of `entente node certify`.
+    #[error("that is not a line of `entente node certify`")]
+    Line,
+    /// The directory was not prepared for joining.
+    #[error("this directory has no key to join with; run `entente init --join` first")]
+    NotPrepared,
+    /// The line certifies another node.
+    #[error("that line is for the node {0}")]
+    OtherNode(String),
     /// A file cannot be used.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
@@ -85,6 +98,12 @@ pub enum StartError {
     /// The store cannot be dumped.
     #[error(transparent)]
     Dump(#[from] DumpError),
+    /// A backup cannot be restored.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    /// A backup goes into an empty directory.
+    #[error("{0} is not empty: a backup is restored into a new data directory")]
+    NotEmpty(String),
 }
 
 /// Makes an org and its first node in an empty directory.
@@ -135,6 +154,97 @@ fn identity(directory: &Directory) -> Result<Identity, StartError> {
     Ok(Identity { party: party.clone(), node, certificate })
 }
 
+/// Makes a data directory for a second node of an org: a key, whose id the org's root certifies.
+pub fn prepare(directory: &Directory) -> Result<String, InitError> {
+    if directory.certificate().exists() {
+        return Err(InitError::Taken(directory.path().display().to_string()));
+    }
+    directory.create()?;
+    let key = directory.joining_key();
+    let seed: [u8; 32] = match directory.read(&key).ok().and_then(|seed| seed.try_into().ok()) {
+        Some(seed) => seed,
+        None => {
+            let seed = random();
+            directory.write_secret(&key, &seed)?;
+            seed
+        }
+    };
+    Ok(shown::node_id(&SigningKey::from_bytes(&seed).public()))
+}
+
+/// Completes it with the line that `entente node certify` printed.
+pub fn join(directory: &Directory, line: &str) -> Result<Initialised, InitError> {
+    let told = JoinLine::parse(line).ok_or(InitError::Line)?;
+    let seed = directory.read(&directory.joining_key()).map_err(|_| InitError::NotPrepared)?;
+    let seed = seed.try_into().map_err(|_| InitError::NotPrepared)?;
+    let node = SigningKey::from_bytes(&seed);
+    let Body::Certificate { party, node: certified, .. } = told.certificate.body() else {
+        return Err(InitError::Line);
+    };
+    if *certified != node.public() {
+        return Err(InitError::OtherNode(shown::node_id(certified)));
+    }
+    directory.write_secret(&directory.certificate(), told.certificate.bytes())?;
+    directory.write_secret(&directory.introduction(), line.trim().as_bytes())?;
+    directory.token_or_new()?;
+    directory.write_secret(&directory.node_key(), &node.to_bytes())?;
+    directory.remove(&directory.joining_key())?;
+    Ok(Initialised {
+        org: party.org.to_string(),
+        node: shown::node_id(&node.public()),
+        data: directory.path().display().to_string(),
+    })
+}
+
+/// Puts a backup into an empty data directory. Its node goes on by itself once it has met everybody
+/// who may know more than the backup does.
+pub fn restore(directory: &Directory, backup: impl io::Read) -> Result<Initialised, StartError> {
+    if directory.is_initialised() || directory.store().exists() {
+        return Err(StartError::NotEmpty(directory.path().display().to_string()));
+    }
+    directory.create()?;
+    let mut files = Vec::new();
+    let restored = restore_store(directory, backup, &mut files);
+    let done = restored.and_then(|()| {
+        // The key goes last: its presence is what makes the directory count as initialised.
+        files.sort_by_key(|(name, _): &(String, _)| name == "node.key");
+        for (name, content) in files {
+            let path = directory.backed_up().into_iter().find(|path| path.ends_with(&name));
+            if let Some(path) = path {
+                directory.write_secret(&path, &content)?;
+            }
+        }
+        let identity = identity(directory)?;
+        directory.token_or_new()?;
+        let (org, node) = (identity.party.org.to_string(), shown::node_id(&identity.node.public()));
+        let store = store::open(&directory.store(), Engine::default())?;
+        let settings = Settings::default();
+        let mut replica = Replica::open(identity, settings, Box::new(store), now(), random())?;
+        replica.begin(now(), random());
+        replica.mark_restored()?;
+        replica.commit()?;
+        Ok(Initialised { org, node, data: directory.path().display().to_string() })
+    });
+    if done.is_err() {
+        // Half a restore must not look like a node.
+        let _ = directory.remove(&directory.node_key());
+        let _ = std::fs::remove_dir_all(directory.store());
+    }
+    done
+}
+
+fn restore_store(
+    directory: &Directory,
+    backup: impl io::Read,
+    files: &mut Vec<(String, Vec<u8>)>,
+) -> Result<(), StartError> {
+    let mut store = store::open(&directory.store(), Engine::default())?;
+    store::backup::read(backup, &mut store, |name, content| {
+        files.push((name.to_owned(), content))
+    })?;
+    Ok(())
+}
+
 /// A node that runs.
 pub struct Node {
     ready: Ready,
@@ -162,7 +272,8 @@ impl Node {
         let running = Running { http: http.clone(), org: org.clone(), pid: std::process::id() };
         let behind_proxy = config.behind_proxy.value;
         let presets = directory.presets();
-        let settings = HttpSettings { token, address, presets, behind_proxy };
+        let settings =
+            HttpSettings { token, address, presets, behind_proxy, directory: directory.clone() };
         let (stop, stopped) = oneshot::channel();
         let served = serve(listener, engine, settings, stopped);
         directory.set_running(&running)?;
@@ -224,6 +335,10 @@ impl Prepared {
         let network = Network::start(NetworkConfig { listen: wanted, secret, limits }, events)?;
         let listen = listening(&mut heard, count).await;
         replica.begin(now(), random());
+        if let Some(told) = introduced(directory)? {
+            replica.learn(told)?;
+        }
+        renew(directory, &mut replica)?;
         replica.set_addresses(reachable(&listen))?;
         Ok(Self { replica, files, network, heard, listen })
     }
@@ -239,6 +354,55 @@ impl Prepared {
         let (engine, thread) = engine::start(replica, network.clone(), heard, files, listen)?;
         Ok((engine, thread, network))
     }
+}
+
+/// What a node was told when it joined its org.
+fn introduced(directory: &Directory) -> Result<Option<Vec<Statement>>, StartError> {
+    let path = directory.introduction();
+    if !path.exists() {
+        return Ok(None);
+    }
+    let damaged = || DirectoryError::Damaged { path: path.clone() };
+    let line = String::from_utf8(directory.read(&path)?).map_err(|_| damaged())?;
+    Ok(Some(JoinLine::parse(&line).ok_or_else(damaged)?.statements))
+}
+
+/// Renews the node's certificate in time, where the root key is at hand.
+fn renew(directory: &Directory, replica: &mut Replica) -> Result<(), StartError> {
+    let (org, node) = (replica.me().org, replica.node_key());
+    let ends = replica.directory().expires_at(&org, &node).unwrap_or(0);
+    let ended = replica.directory().is_ended(&org, &node);
+    if ended || ends > now() + RENEW_BEFORE_MS {
+        return Ok(());
+    }
+    let Some(keys) = org_keys(directory)? else {
+        tracing::warn!("the node's certificate ends soon: entente node certify --org-key FILE");
+        return Ok(());
+    };
+    let at = Hlc::default().tick(now());
+    let renewed = keys.certify(replica.me(), node, None, at, now() + CERTIFICATE_MS);
+    Ok(replica.learn(vec![renewed])?)
+}
+
+/// The root keys of the org, if they are in the data directory.
+pub fn org_keys(directory: &Directory) -> Result<Option<OrgKeys>, DirectoryError> {
+    let path = directory.org_key();
+    if path.exists() { read_org_keys(directory, &path).map(Some) } else { Ok(None) }
+}
+
+/// The root keys of an org from a file.
+pub fn read_org_keys(
+    directory: &Directory,
+    path: &std::path::Path,
+) -> Result<OrgKeys, DirectoryError> {
+    let bytes = directory.read(path)?;
+    let damaged = || DirectoryError::Damaged { path: path.to_owned() };
+    let (root, successor) = bytes.split_first_chunk::<32>().ok_or_else(damaged)?;
+    let successor: [u8; 32] = successor.try_into().map_err(|_| damaged())?;
+    Ok(OrgKeys {
+        root: SigningKey::from_bytes(root),
+        successor: SigningKey::from_bytes(&successor),
+    })
 }
 
 fn serve(

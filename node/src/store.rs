@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+pub mod backup;
 mod check;
 mod dump;
 mod encoding;

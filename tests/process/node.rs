@@ -78,6 +78,12 @@ impl Org {
         org
     }
 
+    /// A directory in which nothing was made yet: for another machine of a company.
+    pub fn bare(name: &str) -> Self {
+        let place = Place::new(&name.to_lowercase().replace(' ', "-"));
+        Self { name: name.to_owned(), id: String::new(), place, node: None, runs: 0 }
+    }
+
     /// A company whose node runs.
     pub fn running(name: &str) -> Self {
         let mut org = Self::new(name);

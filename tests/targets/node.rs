@@ -94,6 +94,7 @@ impl Served {
         let (engine, ..) = prepared.start().expect("it starts");
         let settings = HttpSettings {
             presets: directory.presets(),
+            directory,
             token: Token::new(TOKEN.into()),
             address: "127.0.0.1:1".parse().expect("an address"),
             behind_proxy: false,

@@ -55,6 +55,10 @@ pub fn status(session: &mut Session<'_>) -> Result<(), CliError> {
                 moment(Some(since))
             );
         }
+        if !status.waits_for.is_empty() {
+            let names: Vec<&str> = status.waits_for.iter().map(|org| org.name.as_str()).collect();
+            text += &format!("waits    to hear from {}\n", names.join(", "));
+        }
         let mut table = Table::new(["PARTNER", "CONNECTED", "LAST IN STEP", "UNCONFIRMED"]);
         for one in &status.partners {
             table.row([

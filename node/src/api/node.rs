@@ -47,6 +47,9 @@ pub struct Status {
     pub store: StoreStatus,
     /// How many things wait for a decision.
     pub inbox: u64,
+    /// Whom the node has to meet before it decides anything about what is shared: after a restore.
+    #[serde(default)]
+    pub waits_for: Vec<Org>,
 }
 
 /// This org.

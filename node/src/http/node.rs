@@ -12,11 +12,12 @@ use futures::stream;
 use tokio::sync::mpsc;
 
 use super::App;
-use super::input::Params;
+use super::input::{Body as Input, Params};
 use super::problem::Failure;
 use crate::api::node::{Compacted, Field, FieldParams, Owed, OwedParams, Status, StoreReport};
+use crate::api::own::{Introduction, Learn, OwnNode, WentOn};
 use crate::api::{Done, PROGRESS_TYPE};
-use crate::service::{Problem, status as node};
+use crate::service::{Problem, own, status as node};
 use crate::store::Rewritten;
 
 const DUMP_CHUNK_BYTES: usize = 64 << 10;
@@ -81,6 +82,53 @@ pub async fn dump(State(app): State<App>) -> Response {
     });
     let kind = HeaderValue::from_static(PROGRESS_TYPE);
     ([(header::CONTENT_TYPE, kind)], Body::from_stream(chunks)).into_response()
+}
+
+/// Everything that is needed to go on from this moment on another machine, the root key apart.
+#[utoipa::path(get, path = "/api/v1/backup", tag = "node",
+    responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>)))]
+pub async fn backup(State(app): State<App>) -> Response {
+    let (sender, receiver) = mpsc::channel(DUMP_CHUNKS_WAITING);
+    tokio::task::spawn_blocking(move || {
+        let mut out = Chunks { sender, chunk: Vec::with_capacity(DUMP_CHUNK_BYTES) };
+        let written = app.settings.directory.to_back_up().map_err(io::Error::other);
+        let written = written.and_then(|files| app.engine.backup(&files, &mut out));
+        if let Err(error) = written {
+            tracing::warn!(%error, "a backup was not written");
+            // The body ends with an error, so that half a backup is not taken for a whole one.
+            let _ = out.sender.blocking_send(Err(error));
+        }
+    });
+    let chunks = stream::unfold(receiver, |mut receiver| async move {
+        receiver.recv().await.map(|chunk| (chunk, receiver))
+    });
+    let kind = HeaderValue::from_static("application/octet-stream");
+    ([(header::CONTENT_TYPE, kind)], Body::from_stream(chunks)).into_response()
+}
+
+/// The nodes of this org.
+#[utoipa::path(get, path = "/api/v1/nodes", tag = "node", responses((status = 200, body = Vec<OwnNode>)))]
+pub async fn nodes(State(app): State<App>) -> Answer<Vec<OwnNode>> {
+    Ok(Json(app.engine.call(own::list).await?))
+}
+
+/// What whoever holds the root key needs to know.
+#[utoipa::path(get, path = "/api/v1/nodes/introduction", tag = "node", responses((status = 200, body = Introduction)))]
+pub async fn introduction(State(app): State<App>) -> Answer<Introduction> {
+    Ok(Json(app.engine.call(own::introduction).await?))
+}
+
+/// Takes what the root key has signed.
+#[utoipa::path(post, path = "/api/v1/nodes/learn", tag = "node", request_body = Learn, responses((status = 200, body = Done)))]
+pub async fn learn(State(app): State<App>, Input(learn): Input<Learn>) -> Answer<Done> {
+    app.engine.call(move |replica| own::learn(replica, &learn)).await?;
+    Ok(Json(Done {}))
+}
+
+/// Does not wait any longer for those who may know more than a restored node.
+#[utoipa::path(post, path = "/api/v1/nodes/go-on", tag = "node", responses((status = 200, body = WentOn)))]
+pub async fn go_on(State(app): State<App>) -> Answer<WentOn> {
+    Ok(Json(app.engine.call(own::go_on).await?))
 }
 
 /// A writer whose chunks become the body of an answer; waits while nobody reads.

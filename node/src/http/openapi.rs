@@ -26,6 +26,7 @@ use super::{
     )),
     paths(
         node::status, node::owed, node::fields, node::dump, node::compact, node::verify,
+        node::backup, node::nodes, node::introduction, node::learn, node::go_on,
         partner::list, partner::show, partner::invite, partner::accept, partner::confirm,
         partner::pause, partner::resume, partner::remove, partner::preview_remove,
         partner::alias, partner::ping,

@@ -46,6 +46,7 @@ pub(crate) async fn app() -> Served {
         token: Token::new(TOKEN.into()),
         address: "127.0.0.1:1".parse().unwrap(),
         behind_proxy: false,
+        directory,
     };
     Served { router: router(App { engine, settings: settings.into() }), path }
 }

@@ -37,6 +37,7 @@ pub fn status(
             erased_since: remains.map(|remains| when::show(remains.since)),
         },
         inbox: replica.inbox()?.len() as u64,
+        waits_for: replica.has_to_meet().iter().map(|org| shown::org(replica, org)).collect(),
     })
 }
 

@@ -4,6 +4,7 @@
 //!
 //! The tree: `0x00 name` what the store says of itself, `0x01 key` the entries, `0x02 id` chunks.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -84,6 +85,22 @@ pub(super) struct State {
     pub failed: bool,
     /// What is to take the place of `live`, while it is made.
     pub copy: Option<Copy>,
+    /// The keys that commits have written since a backup began.
+    watched: Option<BTreeSet<Vec<u8>>>,
+}
+
+/// While it lives, the keys that commits write are noted.
+pub(super) struct Watch<'a> {
+    shared: &'a Shared,
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        let _ = self.shared.alone(|state| {
+            state.watched = None;
+            Ok(())
+        });
+    }
 }
 
 /// An open engine and its file.
@@ -150,7 +167,8 @@ impl SledStore {
         lock: Arc<DirectoryLock>,
     ) -> Result<Self, OpenError> {
         let encoder = Encoder::new().map_err(at(directory))?;
-        let state = State { live, manifest, counter, encoder, failed: false, copy: None };
+        let state =
+            State { live, manifest, counter, encoder, failed: false, copy: None, watched: None };
         let state = RwLock::new(state);
         let directory = directory.to_owned();
         Ok(Self { shared: Arc::new(Shared { state, directory, cache_bytes, lock }) })
@@ -180,6 +198,32 @@ impl SledStore {
 impl Reader {
     pub(super) fn shared(&self) -> &Shared {
         &self.shared
+    }
+
+    /// Notes which keys commits write, until what is given back is dropped; none if somebody does
+    /// already.
+    pub(super) fn watch(&self) -> Result<Option<Watch<'_>>, StoreError> {
+        self.shared.alone(|state| {
+            let free = state.watched.is_none();
+            state.watched.get_or_insert_default();
+            Ok(free.then_some(Watch { shared: &self.shared }))
+        })
+    }
+
+    /// Tells of every key written since [`Reader::watch`] what it holds now; commits wait meanwhile.
+    pub(super) fn changed_since(
+        &self,
+        mut each: impl FnMut(&[u8], Option<&[u8]>),
+    ) -> Result<(), StoreError> {
+        self.shared.alone(|state| {
+            for key in state.watched.as_mut().map(std::mem::take).unwrap_or_default() {
+                let tree = &state.live.tree;
+                let stored = tree.get(entry_key(&key)).map_err(engine)?;
+                let held = stored.map(|stored| value(tree, &key, &stored)).transpose()?;
+                each(&key, held.as_deref());
+            }
+            Ok(())
+        })
     }
 
     /// The bytes that the store takes on disk.
@@ -288,6 +332,9 @@ impl Shared {
         }
         refuse_oversized(&batch)?;
         self.alone(|state| {
+            if let Some(watched) = &mut state.watched {
+                watched.extend(batch.writes.keys().cloned());
+            }
             let (writes, manifest) = prepare(batch, state)?;
             let mut together = ::sled::Batch::default();
             for (key, value) in &writes {
