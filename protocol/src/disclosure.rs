@@ -164,14 +164,8 @@ impl Replica {
             let fields = row.fields.keys().cloned().collect();
             return Ok(vec![Step { log: only.log, seq: only.seq, fields }]);
         }
-        // What a fork took away is not held, and was never shown.
-        let mut held = Vec::new();
-        for at in &row.leaves {
-            if self.store.get(&keys::bundle(&at.log, at.seq))?.is_some() {
-                held.push(*at);
-            }
-        }
-        let document = self.whole_facet(opening, &held)?;
+        // What a fork took away was never shown.
+        let document = self.whole_facet(opening, &row.leaves)?;
         let mut steps: BTreeMap<(LogId, u64), BTreeSet<String>> = BTreeMap::new();
         for field in opening.schema.fields() {
             for entry in document.history(&field.name) {

@@ -363,7 +363,7 @@ impl Replica {
         self.whole_facet(opening, &counted)
     }
 
-    /// The document that these leaves make, whether they count or not.
+    /// The document that these leaves make, whether they count or not. What a fork took is not held.
     pub(crate) fn whole_facet(
         &self,
         opening: &Opening,
@@ -373,7 +373,8 @@ impl Replica {
         let mut ordered = leaves.to_vec();
         ordered.sort_by_key(|at| (at.seq, at.index));
         for at in ordered {
-            let Some(state) = self.logs.get(&at.log) else { continue };
+            let held = self.logs.get(&at.log).filter(|state| at.seq < state.height);
+            let Some(state) = held else { continue };
             let bundle = self.bundle(&at.log, at.seq)?;
             let leaf = bundle.leaves.get(usize::from(at.index));
             facet.insert(facet::Leaf {
@@ -507,7 +508,6 @@ impl Replica {
             {
                 continue;
             }
-            self.forget_rejected(&erased.record)?;
             if opening.share.is_none() {
                 self.put(&keys::tombstone(&erased.record), codec::to_bytes(&1u8))?;
             }
@@ -528,6 +528,7 @@ impl Replica {
                 self.leave_remains()?;
                 self.note_changed(&key)?;
             }
+            self.forget_rejected(&erased.record)?;
         }
         for ((log, seq), indices) in redactions {
             // A fork may have taken the bundle away, and what is not held needs no redaction.
@@ -570,6 +571,9 @@ impl Replica {
                 self.note_past(&key, &row)?;
             }
             self.remove(&key.bytes())?;
+            if opening.section != self.me.party.org {
+                self.forget_rejected(&key.record)?;
+            }
         }
         let logs: Vec<LogId> = self
             .logs

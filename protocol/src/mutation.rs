@@ -30,6 +30,10 @@ pub(crate) enum Law {
     Selector,
     /// A passed-on grant waits for the approval that the publisher reserved.
     Approval,
+    /// What was lost is asked for when it may be had again.
+    AskForLost,
+    /// Of a rejected edit the value is kept only while its field is shown.
+    RejectedIsForgotten,
     /// Consent decides who may see a person.
     Consent,
     /// What of a consent travels is reduced.

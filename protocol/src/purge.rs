@@ -3,13 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::codec;
-use crate::id::{CompartmentId, LogId, OrgId, RecordId, ShareId};
+use crate::id::{CompartmentId, LogId, OrgId, ShareId};
 use crate::keys;
+use crate::message::Frame;
 use crate::mutation::{Law, broken};
 use crate::refusal::Refusal;
 use crate::reissue::Rejected;
-use crate::replica::Replica;
+use crate::replica::{Conn, Replica};
 
 impl Replica {
     /// Whether a revocation has taken a compartment from this org.
@@ -24,16 +24,31 @@ impl Replica {
             let Some((opening, _)) = self.dossiers.get(&id) else { continue };
             let (share, section) = (opening.share.unwrap_or(keys::NO_SHARE), opening.section);
             self.reject_unsent(&id, &share, &section)?;
-            for record in self.records_in(&id)? {
-                self.forget_rejected(&record)?;
-            }
             self.drop_compartment(&id)?;
             self.unsettle(&share)?;
+            self.lost.insert(id, share);
         }
         Ok(())
     }
 
-    /// Own changes that the publisher has not taken are told as rejected, without their values.
+    /// Who offered a compartment before it was taken from this org will not offer it a second time:
+    /// when it may be had again it is asked for, and until then its share is not settled.
+    pub(crate) fn ask_for_lost(&mut self) {
+        let back: Vec<CompartmentId> =
+            self.lost.keys().filter(|id| !self.is_lost(id)).copied().collect();
+        let shares: BTreeSet<ShareId> = back.iter().filter_map(|id| self.lost.remove(id)).collect();
+        if shares.is_empty() || broken(Law::AskForLost) {
+            return;
+        }
+        let open: Vec<Conn> =
+            self.sessions.iter().filter(|(_, s)| s.is_open()).map(|(conn, _)| *conn).collect();
+        for conn in open {
+            let shares = shares.iter().copied().collect();
+            self.send(conn, &Frame::Ask { shares, settled: Vec::new() });
+        }
+    }
+
+    /// Own changes that the publisher has not taken are told as rejected.
     fn reject_unsent(
         &mut self,
         id: &CompartmentId,
@@ -52,19 +67,12 @@ impl Replica {
             Ok(highest)
         };
         for (record, fields) in self.late_wishes(id, &self.node_key(), &taken)? {
-            for field in fields.into_keys() {
+            for (field, value) in fields {
                 let (share, section, at) = (*share, *section, self.tick());
-                let late = Rejected { share, section, kind, record, field, value: None, at };
-                let key = keys::rejected(&late.record, &late.field);
-                self.put(&key, codec::to_bytes(&late))?;
+                self.reject(Rejected { share, section, kind, record, field, value, at })?;
             }
         }
         Ok(())
-    }
-
-    fn records_in(&self, id: &CompartmentId) -> Result<BTreeSet<RecordId>, Refusal> {
-        let Some((opening, _)) = self.dossiers.get(id) else { return Ok(BTreeSet::new()) };
-        Ok(self.facet_keys(id, opening)?.into_iter().map(|key| key.record).collect())
     }
 
     /// What was settled of a share says nothing any more once something of it was deleted.

@@ -10,6 +10,7 @@ use crate::facet::{ChangeRef, Edit};
 use crate::id::{CompartmentId, LogId, OrgId, PublicKey, RecordId, ShareId, StatementId};
 use crate::ingest::FacetRow;
 use crate::keys::{self, FacetKey};
+use crate::mutation::{Law, broken};
 use crate::refusal::{Refusal, RefusalClass};
 use crate::replica::Replica;
 use crate::statement::Cause;
@@ -106,13 +107,9 @@ impl Replica {
                     Ok(()) => {}
                     Err(error) if error.class() == RefusalClass::Fault => return Err(error),
                     Err(_) => {
-                        // Of a record that is gone, not even what was to be written is kept.
-                        let value =
-                            value.filter(|_| self.is_shown(kind, &share, &section, &record));
                         let at = self.tick();
                         let late = Rejected { share, section, kind, record, field, value, at };
-                        let key = keys::rejected(&late.record, &late.field);
-                        self.put(&key, codec::to_bytes(&late))?;
+                        self.reject(late)?;
                     }
                 }
             }
@@ -120,21 +117,31 @@ impl Replica {
         Ok(())
     }
 
-    /// Whether a record is still in a compartment that is in use.
-    fn is_shown(&self, kind: Kind, share: &ShareId, section: &OrgId, record: &RecordId) -> bool {
-        let in_use = |key: &FacetKey| {
-            self.dossiers.get(&key.compartment).is_some_and(|(_, dossier)| !dossier.retired())
-        };
-        let facets = self.shown_facets(kind, share, section, record).unwrap_or_default();
-        facets.iter().any(|(key, _)| in_use(key))
+    /// Tells of a rejected edit. What was to be written is kept only of what this org is shown.
+    pub(crate) fn reject(&mut self, mut late: Rejected) -> Result<(), Refusal> {
+        if !self.is_shown(&late)? {
+            late.value = None;
+        }
+        let key = keys::rejected(&late.record, &late.field);
+        self.put(&key, codec::to_bytes(&late))
     }
 
-    /// Takes the values out of rejected edits of a record that was erased.
+    /// Whether the field is still in a compartment that is in use and was not taken away.
+    fn is_shown(&self, late: &Rejected) -> Result<bool, Refusal> {
+        let shown = |key: &FacetKey| {
+            self.dossiers.get(&key.compartment).is_some_and(|(opening, dossier)| {
+                let has = opening.schema.fields().iter().any(|spec| spec.name == late.field);
+                has && !dossier.retired()
+            }) && !self.is_lost(&key.compartment)
+        };
+        let facets = self.shown_facets(late.kind, &late.share, &late.section, &late.record)?;
+        Ok(facets.iter().any(|(key, _)| shown(key)) || broken(Law::RejectedIsForgotten))
+    }
+
+    /// Looks again at rejected edits of a record of which something is shown no more.
     pub(crate) fn forget_rejected(&mut self, record: &RecordId) -> Result<(), Refusal> {
-        for (key, bytes) in self.store.scan(&keys::rejected(record, ""), &[], 4096)? {
-            let mut late: Rejected = codec::own(&bytes)?;
-            late.value = None;
-            self.put(&key, codec::to_bytes(&late))?;
+        for (_, bytes) in self.store.scan(&keys::rejected(record, ""), &[], 4096)? {
+            self.reject(codec::own(&bytes)?)?;
         }
         Ok(())
     }

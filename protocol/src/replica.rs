@@ -190,6 +190,8 @@ pub struct Replica {
     pub(crate) dirty: Dirty,
     /// Retired compartments that are still held, because their successor is not all here.
     leaving: BTreeSet<CompartmentId>,
+    /// Compartments, with their shares, that were held or offered and are taken from this org.
+    pub(crate) lost: BTreeMap<CompartmentId, ShareId>,
     /// Orgs that stand with this one in some grant chain.
     pub(crate) acquaintances: BTreeSet<OrgId>,
     pub(crate) sections: BTreeMap<ShareId, crate::section::Section>,
@@ -277,6 +279,7 @@ impl Replica {
             paces: BTreeMap::new(),
             dirty: Dirty::default(),
             leaving: BTreeSet::new(),
+            lost: BTreeMap::new(),
             acquaintances: BTreeSet::new(),
             sections: BTreeMap::new(),
             dialling: BTreeMap::new(),

@@ -1,13 +1,11 @@
 //! What the nodes of peers are known to have stored, and what they are owed.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use crate::codec;
-use crate::id::{LogId, OrgId, PublicKey, ShareId};
+use crate::id::{LogId, OrgId, PublicKey};
 use crate::keys;
-use crate::message::Height;
 use crate::refusal::Refusal;
 use crate::replica::{Conn, Replica};
+use crate::store::for_each;
 
 impl Replica {
     /// Notes how far a peer has stored a log; `sent` is how far this session has sent it.
@@ -52,18 +50,33 @@ impl Replica {
     pub(crate) fn forget_unservable(
         &mut self,
         conn: Conn,
-        servable: &BTreeMap<ShareId, Vec<Height>>,
+        logs: impl IntoIterator<Item = LogId>,
     ) -> Result<(), Refusal> {
-        let may: BTreeSet<LogId> = servable.values().flatten().map(|at| at.log).collect();
-        let Some(session) = self.sessions.get_mut(&conn) else { return Ok(()) };
-        let node = session.node;
-        let gone: Vec<LogId> =
-            session.announced.keys().filter(|log| !may.contains(log)).copied().collect();
-        session.announced.retain(|log, _| may.contains(log));
-        for log in gone {
-            self.remove(&keys::stored_at(&node, &log))?;
+        let Some(session) = self.sessions.get(&conn) else { return Ok(()) };
+        let (node, Some(org)) = (session.node, session.org) else { return Ok(()) };
+        for log in logs {
+            let may = self
+                .logs
+                .get(&log)
+                .is_some_and(|state| self.access().may_serve(&org, &state.compartment, self.now));
+            if !may && let Some(session) = self.sessions.get_mut(&conn) {
+                session.announced.remove(&log);
+                self.remove(&keys::stored_at(&node, &log))?;
+            }
         }
         Ok(())
+    }
+
+    /// The logs of which a peer is known to have stored something.
+    pub(crate) fn stored_logs(&self, node: &PublicKey) -> Result<Vec<LogId>, Refusal> {
+        let prefix = keys::stored_at_all(node);
+        let mut logs = Vec::new();
+        for_each(&self.store, &prefix, |key, _| {
+            let log = key.get(prefix.len()..).and_then(|id| id.try_into().ok());
+            logs.extend(log.map(LogId));
+            Ok::<_, Refusal>(())
+        })?;
+        Ok(logs)
     }
 
     /// How many statements and logs an org's nodes have not acknowledged.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::audit;
 use crate::bundle::Verified;
-use crate::id::{LogId, Nonce, OrgId, ShareId};
+use crate::id::{CompartmentId, LogId, Nonce, OrgId, ShareId};
 use crate::ingest::Hold;
 use crate::keys;
 use crate::message::{Blob, Frame, Height, ShareDigest};
@@ -51,14 +51,8 @@ impl Replica {
             peer.told = 0;
             peer.desk = 0;
             peer.settled.clear();
-            let old: Vec<Vec<u8>> = self
-                .store
-                .scan(&keys::stored_at_all(&node), &[], usize::MAX)?
-                .into_iter()
-                .map(|(k, _)| k)
-                .collect();
-            for key in old {
-                self.remove(&key)?;
+            for log in self.stored_logs(&node)? {
+                self.remove(&keys::stored_at(&node, &log))?;
             }
             self.store_peer(&node)?;
         }
@@ -114,6 +108,7 @@ impl Replica {
                 session.announcing = true;
             }
             self.tell_forks(conn);
+            self.forget_unservable(conn, self.stored_logs(&node)?)?;
             self.send_digests(conn);
         }
         Ok(())
@@ -248,8 +243,9 @@ impl Replica {
             }
         }
         // Who has not heard of a revocation yet may offer what this org must not have any more.
-        let lost: Vec<LogId> =
-            logs.iter().filter(|at| self.is_lost(&at.compartment)).map(|at| at.log).collect();
+        let lost: BTreeSet<CompartmentId> =
+            logs.iter().map(|at| at.compartment).filter(|id| self.is_lost(id)).collect();
+        self.lost.extend(lost.iter().map(|id| (*id, share)));
         let Some(session) = self.sessions.get_mut(&conn) else { return Ok(()) };
         if let Some(asked) = session.asked.as_mut().filter(|_| digest != Nonce32([0; 32])) {
             asked.remove(&share);
@@ -262,7 +258,7 @@ impl Replica {
             self.refuse(conn, "too_many_logs");
             return Ok(());
         }
-        for at in logs.iter().filter(|at| !lost.contains(&at.log)) {
+        for at in logs.iter().filter(|at| !lost.contains(&at.compartment)) {
             let retired = self.dossiers.get(&at.compartment).is_some_and(|(_, d)| d.retired());
             let held = self.logs.get(&at.log).map_or(0, |log| log.height);
             if held >= at.height || retired {
@@ -549,7 +545,8 @@ impl Replica {
     /// Settles every share of which nothing is offered any more.
     pub(crate) fn conclude(&mut self, conn: Conn) -> Result<(), Refusal> {
         let Some(session) = self.sessions.get_mut(&conn) else { return Ok(()) };
-        let open: BTreeSet<ShareId> = session.offers.values().map(|offer| offer.share).collect();
+        let offered = session.offers.values().map(|offer| offer.share);
+        let open: BTreeSet<ShareId> = offered.chain(self.lost.values().copied()).collect();
         let done: Vec<ShareId> =
             session.settling.keys().filter(|share| !open.contains(share)).copied().collect();
         if done.is_empty() {

@@ -512,3 +512,30 @@ pub fn a_cut_that_comes_before_what_it_is_for_counts_when_that_comes() {
         assert_eq!(title(&world), Some(text(shown)));
     }
 }
+
+/// Cedar has what Bright lost and was let in to again, and does not know that it ever ended.
+#[test]
+pub fn what_was_lost_and_may_be_had_again_is_asked_for_where_it_was_offered_before() {
+    let Story { mut world, share, grant, .. } = begin();
+    world.pair(A, C);
+    let both = || both(false);
+    world.grant(A, C, share, A, both(), 0).unwrap();
+    world.settle();
+    world.cut.push((A, C));
+    world.sever(A, C);
+    world.act(A, |r| r.revoke(&[grant], 1)).unwrap();
+    world.settle();
+    assert!(!world.holds(B, "FIRST"), "what was taken is purged");
+    world.grant(A, B, share, A, both(), 0).unwrap();
+    let lost = |world: &World| {
+        let replica = world.replica(B);
+        replica.dossiers.iter().any(|(id, _, _)| replica.is_lost(id))
+    };
+    while lost(&world) {
+        assert!(world.deliver_one(), "Bright hears that it may read again");
+    }
+    world.cut.push((A, B));
+    world.sever(A, B);
+    world.settle();
+    assert!(world.holds(B, "FIRST"));
+}

@@ -48,6 +48,8 @@ const LAWS: &[Law] = &[
     Law::Announce,
     Law::Durable,
     Law::Purge,
+    Law::AskForLost,
+    Law::RejectedIsForgotten,
     Law::Receipt,
     Law::Expired,
     Law::ExpiryIsSaid,
@@ -83,6 +85,9 @@ fn story(law: Law) -> Option<fn()> {
         }
         Law::Expired => {
             ending::nobody_serves_under_a_grant_that_has_expired_also_where_its_publisher_is_away
+        }
+        Law::AskForLost => {
+            ending::what_was_lost_and_may_be_had_again_is_asked_for_where_it_was_offered_before
         }
         Law::ExpiryIsSaid => {
             ending::a_grant_that_expires_is_served_no_more_and_revoked_by_its_publisher

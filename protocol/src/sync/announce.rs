@@ -9,6 +9,7 @@ use crate::replica::{Conn, Replica};
 impl Replica {
     /// With a commit: acknowledges what it makes durable, tells and announces what is new.
     pub(crate) fn follow_up(&mut self) -> Result<(), Refusal> {
+        self.ask_for_lost();
         let changed = (std::mem::take(&mut self.dirty.audiences) && !broken(Law::Announce))
             | !std::mem::take(&mut self.dirty.logs).is_empty();
         let conns: Vec<Conn> =
@@ -57,9 +58,9 @@ impl Replica {
         self.feed(conn)?;
         let Some(session) = self.sessions.get(&conn) else { return Ok(()) };
         let (true, Some(org)) = (session.announcing, session.org) else { return Ok(()) };
-        let node = session.node;
+        let (node, announced) = (session.node, session.announced.keys().copied());
+        self.forget_unservable(conn, announced.collect::<Vec<_>>())?;
         let servable = self.servable(&org);
-        self.forget_unservable(conn, &servable)?;
         for (share, heights) in servable {
             let mut logs = Vec::new();
             for at in heights.iter().copied() {
