@@ -238,6 +238,7 @@ impl Replica {
 
     /// Marks a partner's verification code as compared; lets a pending partner in.
     pub fn confirm_partner(&mut self, org: &OrgId) -> Result<(), Refusal> {
+        self.check_stands(org)?;
         let state = self.partners.get(org).map(|partner| partner.state);
         self.change_partner(org, |partner| {
             partner.confirmed = true;
@@ -252,16 +253,35 @@ impl Replica {
         Ok(())
     }
 
-    /// Exchanges nothing with a partner until it is resumed.
-    pub fn pause_partner(&mut self, org: &OrgId) -> Result<(), Refusal> {
-        self.change_partner(org, |partner| partner.state = PartnerState::Paused)
+    /// A partner that was removed is none until it is paired again or resumed.
+    pub(crate) fn check_stands(&self, org: &OrgId) -> Result<(), Refusal> {
+        match self.partners.get(org).map(|partner| partner.state) {
+            Some(PartnerState::Removed) => {
+                Err(Refusal::NotPartner { org: self.directory.name(org).to_owned() })
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
-    /// Ends a pause.
+    /// Exchanges nothing with a partner until it is resumed. One that waits for its confirmation
+    /// goes on waiting for it.
+    pub fn pause_partner(&mut self, org: &OrgId) -> Result<(), Refusal> {
+        self.check_stands(org)?;
+        self.change_partner(org, |partner| {
+            if partner.state != PartnerState::Pending {
+                partner.state = PartnerState::Paused;
+            }
+        })
+    }
+
+    /// Ends a pause, or takes a removal back; what was revoked stays revoked. One that waits for its
+    /// confirmation goes on waiting for it.
     pub fn resume_partner(&mut self, org: &OrgId) -> Result<(), Refusal> {
         self.change_partner(org, |partner| {
-            partner.state =
-                if partner.paired { PartnerState::Paired } else { PartnerState::Introduced };
+            if matches!(partner.state, PartnerState::Paused | PartnerState::Removed) {
+                partner.state =
+                    if partner.paired { PartnerState::Paired } else { PartnerState::Introduced };
+            }
         })
     }
 

@@ -7,7 +7,6 @@ use crate::grant::{ChainError, GrantInfo};
 use crate::id::{CompartmentId, GrantId, Nonce, OrgId, RecordId, ShareId, StatementId};
 use crate::keys;
 use crate::mutation::{Law, broken};
-use crate::partner::PartnerState;
 use crate::refusal::Refusal;
 use crate::replica::Replica;
 use crate::select::Selector;
@@ -178,7 +177,7 @@ impl Replica {
     }
 
     fn grantee(&self, org: &OrgId) -> Result<Party, Refusal> {
-        let stands = self.partners.get(org).is_some_and(|p| p.state != PartnerState::Removed);
+        let stands = self.partners.contains_key(org) && self.check_stands(org).is_ok();
         if stands || broken(Law::Grantee) {
             return self.party(org);
         }

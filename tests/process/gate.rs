@@ -61,6 +61,11 @@ fn nothing_is_exchanged_before_a_pairing_is_confirmed_where_that_was_asked_for()
     assert_eq!((&pending["state"], &pending["code"]), (&"pending".into(), &accepted["code"]));
     offer(&acme, "title");
     acme.call("wait synced --partner bright-agency --timeout 500ms").refused(1);
+    // Pausing and resuming is no way around the confirmation.
+    for verb in ["pause", "resume"] {
+        let shown = acme.ok(&format!("partner {verb} bright-agency"));
+        assert_eq!(shown["state"], "pending", "{verb}");
+    }
     assert_eq!(bright.ok("event list"), json!([]));
     assert_eq!(bright.ok("share list"), json!([]));
     let confirmed = acme.ok("partner confirm bright-agency");
@@ -81,6 +86,24 @@ fn a_paused_partner_gets_nothing_until_it_is_resumed() {
     assert_eq!(bright.ok("event list")[0]["fields"]["title"], "Launch");
     assert_eq!(acme.ok("partner resume bright-agency")["state"], "paired");
     bright.until("event list", PATIENCE, |list| list[0]["fields"]["title"] == "Later");
+}
+
+#[test]
+fn a_removed_partner_is_none_until_it_is_resumed() {
+    let (acme, bright, _) = sharing();
+    acme.ok("--yes partner remove bright-agency");
+    bright.until("event list", PATIENCE, |list| len(list) == 0);
+    assert_eq!(acme.ok("partner show bright-agency")["state"], "removed");
+    assert!(acme.table("partner list").out.contains("no partner any more"));
+    let grant = "--yes share grant launch bright-agency --kind event --fields title";
+    for line in ["partner pause bright-agency", "partner confirm bright-agency", grant] {
+        assert_eq!(acme.call(line).refused(1).0, "not_partner", "{line}");
+    }
+    assert_eq!(acme.ok("partner show bright-agency")["state"], "removed");
+    assert_eq!(acme.ok("partner resume bright-agency")["state"], "paired");
+    assert_eq!(bright.ok("event list"), json!([]), "what was revoked stays revoked");
+    acme.ok(grant);
+    bright.until("event list", PATIENCE, |list| len(list) == 1);
 }
 
 #[test]

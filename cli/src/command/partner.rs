@@ -174,6 +174,7 @@ fn state(partner: &Partner) -> String {
         (PartnerState::Paired, _) => "paired".into(),
         (PartnerState::Pending, _) => "waiting for a confirmation".into(),
         (PartnerState::Paused, _) => "paused".into(),
+        (PartnerState::Removed, _) => "no partner any more".into(),
         (PartnerState::Introduced, Some(org)) => format!("met through {}", org.name),
         (PartnerState::Introduced, None) => "met through a share".into(),
     }

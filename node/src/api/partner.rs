@@ -36,6 +36,8 @@ pub enum PartnerState {
     Introduced,
     /// Paired, and nothing is exchanged for now.
     Paused,
+    /// The partnership was ended; only what ends things is still exchanged.
+    Removed,
 }
 
 /// A partner.

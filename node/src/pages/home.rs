@@ -271,7 +271,8 @@ fn partners(home: &Home, words: &Words) -> Markup {
 
 fn connection(words: &Words, partner: &PartnerView) -> Markup {
     let (class, text) = match (partner.partner.state, partner.connected) {
-        (PartnerState::Paused | PartnerState::Removed, _) => ("gone", words.paused),
+        (PartnerState::Paused, _) => ("gone", words.paused),
+        (PartnerState::Removed, _) => ("gone", words.removed),
         (PartnerState::Pending, _) => ("under-way", words.pending),
         (PartnerState::Paired | PartnerState::Introduced, true) => ("good", words.connected),
         (PartnerState::Paired | PartnerState::Introduced, false) => ("calm", words.offline),

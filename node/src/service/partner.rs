@@ -124,9 +124,8 @@ fn partner(replica: &Replica, of: &PartnerView) -> Partner {
         state: match partner.state {
             known::PartnerState::Paired => PartnerState::Paired,
             known::PartnerState::Pending => PartnerState::Pending,
-            known::PartnerState::Introduced | known::PartnerState::Removed => {
-                PartnerState::Introduced
-            }
+            known::PartnerState::Introduced => PartnerState::Introduced,
+            known::PartnerState::Removed => PartnerState::Removed,
             known::PartnerState::Paused => PartnerState::Paused,
         },
         code: partner.code.clone(),
