@@ -1,5 +1,6 @@
 //! The engine thread: owns the replica, turns requests and network events into its inputs, makes a
-//! group of them durable with one commit, and only then answers and sends.
+//! group of them durable with one commit, and only then answers and sends. While one group becomes
+//! durable it works on the next.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -17,7 +18,7 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::network::{ConnId, NetworkCommand, NetworkEvent, NetworkHandle, SendOutcome};
-use crate::store::{Reader, Report, RewriteError, Rewriter, Rewritten};
+use crate::store::{Afterwards, Reader, Report, RewriteError, Rewriter, Rewritten};
 
 mod rewriting;
 
@@ -45,6 +46,9 @@ pub enum EngineFault {
     /// The store failed, or what it holds cannot be read.
     #[error("the engine failed")]
     Replica(#[from] Refusal),
+    /// What was committed did not become durable.
+    #[error("the engine could not write to the store")]
+    Store(#[from] StoreError),
     /// A mistake in this program; what it said is in the log.
     #[error("the engine ended unexpectedly")]
     Panicked,
@@ -97,6 +101,8 @@ impl std::fmt::Debug for Input {
 
 /// What the engine knows of the store besides what the replica reads and writes.
 pub struct Files {
+    /// What waits until the replica's commits are durable.
+    pub afterwards: Afterwards,
     /// Reads, for other threads.
     pub reader: Reader,
     /// Writes it anew.
@@ -113,14 +119,14 @@ pub fn start(
     files: Files,
     listen: Vec<String>,
 ) -> io::Result<(EngineHandle, EngineThread)> {
-    let Files { reader, rewriter, rewrite_after } = files;
+    let Files { afterwards, reader, rewriter, rewrite_after } = files;
     let rewriting = Rewriting::new(rewriter, rewrite_after);
     let (inputs, queue) = mpsc::channel(INPUTS_CAPACITY);
     let (ended, end) = oneshot::channel();
     let changes = broadcast::Sender::new(CHANGES_CAPACITY);
-    let tell = changes.clone();
+    let voice = Voice { network, changes: changes.clone(), afterwards };
     std::thread::Builder::new().name("engine".into()).spawn(move || {
-        let end = run(replica, &network, &tell, queue, rewriting);
+        let end = run(replica, voice, queue, rewriting);
         if let Err(fault) = &end {
             let cause: &dyn std::error::Error = fault;
             tracing::error!(cause = cause.source(), "the engine ended");
@@ -229,16 +235,38 @@ impl EngineHandle {
     }
 }
 
+/// What the engine says to others, once what it depends on is durable.
+struct Voice {
+    network: NetworkHandle,
+    changes: broadcast::Sender<Arc<Changes>>,
+    afterwards: Afterwards,
+}
+
+impl Voice {
+    /// Commits; then, when that is durable, carries out the effects and answers.
+    fn commit(&self, replica: &mut Replica, answers: Vec<Answer>) -> Result<(), EngineFault> {
+        let effects = replica.commit()?;
+        if effects.is_empty() && answers.is_empty() {
+            return Ok(self.afterwards.check()?);
+        }
+        let (network, changes) = (self.network.clone(), self.changes.clone());
+        Ok(self.afterwards.then(move || {
+            carry_out(&network, &changes, effects);
+            for answer in answers {
+                answer();
+            }
+        })?)
+    }
+}
+
 fn run(
     mut replica: Replica,
-    network: &NetworkHandle,
-    changes: &broadcast::Sender<Arc<Changes>>,
+    voice: Voice,
     mut queue: mpsc::Receiver<Input>,
     mut rewriting: Rewriting,
 ) -> Result<(), EngineFault> {
     let mut seed = Seeds::new();
-    let effects = replica.commit()?;
-    carry_out(network, changes, effects);
+    voice.commit(&mut replica, Vec::new())?;
     // While the store is written anew the engine does not wait for inputs.
     let first = |queue: &mut mpsc::Receiver<Input>, waits: bool| match waits {
         true => queue.blocking_recv().ok_or(TryRecvError::Disconnected),
@@ -271,17 +299,15 @@ fn run(
                 next = queue.try_recv().ok();
             }
         }
-        let effects = replica.commit()?;
-        carry_out(network, changes, effects);
-        for answer in answers {
-            answer();
-        }
+        voice.commit(&mut replica, answers)?;
         if stop {
-            // What the last answers left to write is soft, but why lose it.
-            replica.commit()?;
-            return Ok(());
+            return Ok(voice.afterwards.finish()?);
         }
-        rewriting.step(&mut replica, now())?;
+        if rewriting.is_under_way() {
+            // What is to be gone from the files must be gone from the store first.
+            voice.afterwards.wait()?;
+            rewriting.step(&mut replica, now())?;
+        }
     }
 }
 

@@ -320,11 +320,10 @@ impl Prepared {
     pub async fn open(directory: &Directory, config: &Config) -> Result<Self, StartError> {
         let identity = identity(directory)?;
         let store = store::open(&directory.store(), Engine::default())?;
-        let files = engine::Files {
-            reader: store.reader(),
-            rewriter: store.rewriter(),
-            rewrite_after: config.rewrite_after.value,
-        };
+        let (reader, rewriter) = (store.reader(), store.rewriter());
+        let (store, afterwards) = store.behind()?;
+        let rewrite_after = config.rewrite_after.value;
+        let files = engine::Files { afterwards, reader, rewriter, rewrite_after };
         let settings = Settings { consent_required: config.consent_required.value };
         let secret = identity.node.to_bytes();
         let mut replica = Replica::open(identity, settings, Box::new(store), now(), random())?;

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 pub mod backup;
+mod behind;
 mod check;
 mod dump;
 mod encoding;
@@ -23,6 +24,7 @@ mod verify;
 #[cfg(test)]
 mod conformance;
 
+pub use behind::{Afterwards, Behind};
 pub use check::{Damage, StoreId};
 pub use dump::{DumpError, dump};
 pub use encoding::{Flaw, MAX_VALUE_BYTES};

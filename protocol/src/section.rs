@@ -246,9 +246,7 @@ impl Replica {
         if !self.publish_new(share, kind, &new)? {
             self.reconcile(share)?;
         }
-        if kind == Kind::Event || kind == Kind::Customer {
-            self.refresh_references(share)?;
-        }
+        self.refresh_references(share, kind, &new)?;
         Ok(placed)
     }
 

@@ -189,42 +189,55 @@ impl<S: Store> Store for Overlay<S> {
     }
 
     fn scan(&self, prefix: &[u8], after: &[u8], limit: usize) -> Result<Vec<Entry>, StoreError> {
-        let mut pending = range(&self.pending, prefix, after).peekable();
-        let mut out = Vec::new();
-        let mut after = after.to_vec();
-        loop {
-            let page = self.base.scan(prefix, &after, limit)?;
-            let last_page = page.len() < limit;
-            for (key, value) in page {
-                while let Some((k, v)) = pending.next_if(|(k, _)| **k < key) {
-                    if let Some(v) = v {
-                        out.push((k.clone(), v.clone()));
-                    }
-                }
-                after.clone_from(&key);
-                match pending.next_if(|(k, _)| **k == key) {
-                    Some((_, None)) => {}
-                    Some((_, Some(v))) => out.push((key, v.clone())),
-                    None => out.push((key, value)),
-                }
-                if out.len() >= limit {
-                    out.truncate(limit);
-                    return Ok(out);
-                }
-            }
-            if last_page {
-                break;
-            }
-        }
-        out.extend(pending.filter_map(|(k, v)| Some((k.clone(), v.clone()?))));
-        out.truncate(limit);
-        Ok(out)
+        let base = |after: &[u8]| self.base.scan(prefix, after, limit);
+        scan_over(&self.pending, base, prefix, after, limit)
     }
 
     fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
         self.pending.extend(batch.writes);
         Ok(())
     }
+}
+
+/// What [`Store::scan`] finds once `pending` is written over a store of which `base` scans what lies
+/// after a key.
+pub fn scan_over(
+    pending: &BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    base: impl Fn(&[u8]) -> Result<Vec<Entry>, StoreError>,
+    prefix: &[u8],
+    after: &[u8],
+    limit: usize,
+) -> Result<Vec<Entry>, StoreError> {
+    let mut pending = range(pending, prefix, after).peekable();
+    let mut out = Vec::new();
+    let mut after = after.to_vec();
+    loop {
+        let page = base(&after)?;
+        let last_page = page.len() < limit;
+        for (key, value) in page {
+            while let Some((k, v)) = pending.next_if(|(k, _)| **k < key) {
+                if let Some(v) = v {
+                    out.push((k.clone(), v.clone()));
+                }
+            }
+            after.clone_from(&key);
+            match pending.next_if(|(k, _)| **k == key) {
+                Some((_, None)) => {}
+                Some((_, Some(v))) => out.push((key, v.clone())),
+                None => out.push((key, value)),
+            }
+            if out.len() >= limit {
+                out.truncate(limit);
+                return Ok(out);
+            }
+        }
+        if last_page {
+            break;
+        }
+    }
+    out.extend(pending.filter_map(|(k, v)| Some((k.clone(), v.clone()?))));
+    out.truncate(limit);
+    Ok(out)
 }
 
 #[cfg(test)]

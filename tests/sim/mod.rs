@@ -2,6 +2,7 @@
 
 mod audit;
 mod check;
+mod cost;
 mod ending;
 mod erasure;
 mod found;

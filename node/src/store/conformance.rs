@@ -39,12 +39,25 @@ fn over_every_store(check: impl Fn(&mut dyn Store)) {
     check(&mut store);
     let report = verify(&store.reader()).unwrap();
     assert!(report.is_sound(), "{report:?}");
+    over_a_store_behind(&check);
     let scratch = Scratch::new();
     let store = open(&scratch.0, SMALL).unwrap();
     let mut store = BeingRewritten { rewriter: store.rewriter(), store, rounds: 0 };
     check(&mut store);
     assert!(store.rounds > 0 || store.store.commits() < 9, "it was written anew meanwhile");
     let report = verify(&store.store.reader()).unwrap();
+    assert!(report.is_sound(), "{report:?}");
+}
+
+/// As above, with a thread of its own for the commits.
+fn over_a_store_behind(check: impl Fn(&mut dyn Store)) {
+    let scratch = Scratch::new();
+    let store = open(&scratch.0, SMALL).unwrap();
+    let reader = store.reader();
+    let (mut store, afterwards) = store.behind().unwrap();
+    check(&mut store);
+    afterwards.finish().unwrap();
+    let report = verify(&reader).unwrap();
     assert!(report.is_sound(), "{report:?}");
 }
 

@@ -89,11 +89,10 @@ impl Rewriter {
     /// Begins a copy, copies a part, or completes it. After an error nothing of the copy is left,
     /// and the store goes on as it is.
     pub fn step(&self) -> Result<Step, RewriteError> {
-        let Shared { directory, cache_bytes, .. } = &*self.shared;
         self.shared.alone(|state| {
-            let stepped = step(state, directory, *cache_bytes);
+            let stepped = step(&self.shared, state);
             if stepped.is_err() {
-                give_up(state, directory);
+                give_up(state, &self.shared.directory);
             }
             Ok(stepped)
         })?
@@ -108,9 +107,10 @@ impl Rewriter {
     }
 }
 
-fn step(state: &mut State, directory: &Path, cache_bytes: u64) -> Result<Step, RewriteError> {
+fn step(shared: &Shared, state: &mut State) -> Result<Step, RewriteError> {
     let Some(copy) = &mut state.copy else {
-        state.copy = Some(Copy::begin(state.live.side.other(), directory, cache_bytes)?);
+        let side = state.live.side.other();
+        state.copy = Some(Copy::begin(side, &shared.directory, shared.cache_bytes)?);
         return Ok(Step::Copied);
     };
     if copy.take_more(&state.live.tree)? {
@@ -118,14 +118,14 @@ fn step(state: &mut State, directory: &Path, cache_bytes: u64) -> Result<Step, R
     }
     let bytes = |files: &Files| files.tree.size_on_disk().unwrap_or(0);
     let bytes_before = bytes(&state.live);
-    complete(state, directory)?;
+    complete(shared, state)?;
     let Manifest { entries, .. } = state.manifest;
     Ok(Step::Done(Rewritten { entries, bytes_before, bytes_after: bytes(&state.live) }))
 }
 
 /// Puts the copy in place. Once the sentinel may name it, an error leaves open which store the next
 /// start finds, so that nothing may be written to either.
-fn complete(state: &mut State, directory: &Path) -> Result<(), RewriteError> {
+fn complete(shared: &Shared, state: &mut State) -> Result<(), RewriteError> {
     let Some(copy) = state.copy.take() else { return Ok(()) };
     let manifest = state.manifest;
     if (copy.entries, copy.chunks, copy.sum) != (manifest.entries, manifest.chunks, manifest.sum) {
@@ -138,11 +138,10 @@ fn complete(state: &mut State, directory: &Path) -> Result<(), RewriteError> {
     let old = state.live.side;
     let sentinel = Sentinel { id: manifest.id, side: copy.files.side };
     state.failed = true;
-    check::write_sentinel(directory, sentinel)?;
+    check::write_sentinel(&shared.directory, sentinel)?;
     state.failed = false;
-    // The old engine lets go of its files before they are removed.
-    drop(std::mem::replace(&mut state.live, copy.files));
-    check::remove_engine(directory, old)?;
+    shared.replace(state, copy.files);
+    check::remove_engine(&shared.directory, old)?;
     Ok(())
 }
 

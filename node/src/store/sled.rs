@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ use ::sled::IVec;
 use entente_protocol::store::{Batch, Entry, Store, StoreError};
 use thiserror::Error;
 
+use super::behind::{self, Afterwards, Behind};
 use super::check::{CommitCounter, Manifest, Side, StoreId, fingerprint};
 use super::encoding::{self, CHUNK_BYTES, Chunks, Encoder, Flaw, MAX_VALUE_BYTES};
 use super::rewrite::{self, Copy, Rewriter};
@@ -70,6 +72,10 @@ pub struct Reader {
 
 pub(super) struct Shared {
     state: RwLock<State>,
+    /// The engine once more, for who writes and reads past a commit under way.
+    own: RwLock<::sled::Db>,
+    /// As in [`State`], for who reads past it.
+    failed: AtomicBool,
     pub directory: PathBuf,
     pub cache_bytes: u64,
     // Dropped last: the directory is ours until the engine has let go.
@@ -169,9 +175,17 @@ impl SledStore {
         let encoder = Encoder::new().map_err(at(directory))?;
         let state =
             State { live, manifest, counter, encoder, failed: false, copy: None, watched: None };
-        let state = RwLock::new(state);
+        let own = RwLock::new(state.live.tree.clone());
+        let (state, failed) = (RwLock::new(state), AtomicBool::new(false));
         let directory = directory.to_owned();
-        Ok(Self { shared: Arc::new(Shared { state, directory, cache_bytes, lock }) })
+        let shared = Shared { state, own, failed, directory, cache_bytes, lock };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Lets a thread of its own make batches durable from now on.
+    pub fn behind(self) -> Result<(Behind, Afterwards), OpenError> {
+        let directory = self.shared.directory.clone();
+        behind::start(self.shared).map_err(at(&directory))
     }
 
     /// A handle that writes the store anew.
@@ -242,7 +256,7 @@ impl Store for SledStore {
     }
 
     fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
-        self.shared.commit(batch)
+        self.shared.commit(&batch)
     }
 }
 
@@ -293,44 +307,44 @@ impl Shared {
         if state.failed {
             return Err(engine(SledError::FailedBefore));
         }
-        guarded(|| change(&mut state))
+        let changed = guarded(|| change(&mut state));
+        self.failed.store(state.failed, Ordering::Relaxed);
+        changed
+    }
+
+    /// Runs a read while commits may be under way: of what they write it sees any part.
+    pub fn past<T>(
+        &self,
+        read: impl FnOnce(&::sled::Db) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        if self.failed.load(Ordering::Relaxed) {
+            return Err(engine(SledError::FailedBefore));
+        }
+        let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
+        guarded(|| read(&own))
+    }
+
+    /// Puts other files in the place of those that are read and written. Returns when the engine of
+    /// the old ones has been let go.
+    pub fn replace(&self, state: &mut State, files: Files) {
+        *self.own.write().unwrap_or_else(PoisonError::into_inner) = files.tree.clone();
+        drop(std::mem::replace(&mut state.live, files));
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.read(|tree| match tree.get(entry_key(key)).map_err(engine)? {
-            Some(stored) => value(tree, key, &stored).map(Some),
-            None => Ok(None),
-        })
+        self.read(|tree| get(tree, key))
     }
 
     fn scan(&self, prefix: &[u8], after: &[u8], limit: usize) -> Result<Vec<Entry>, StoreError> {
-        let first = entry_key(prefix);
-        let start = if !after.is_empty() && after >= prefix {
-            let mut beyond = entry_key(after);
-            beyond.push(0);
-            beyond
-        } else {
-            first.clone()
-        };
-        self.read(|tree| {
-            let mut out = Vec::new();
-            for entry in tree.range(start..).take(limit) {
-                let (key, stored) = entry.map_err(engine)?;
-                if !key.starts_with(&first) {
-                    break;
-                }
-                let value = value(tree, &key[1..], &stored)?;
-                out.push((key[1..].to_vec(), value));
-            }
-            Ok(out)
-        })
+        self.read(|tree| scan(tree, (prefix, after, limit), |_| false))
     }
 
-    fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+    /// Writes a batch; durable when it returns.
+    pub fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
         if batch.is_empty() {
             return Ok(());
         }
-        refuse_oversized(&batch)?;
+        refuse_oversized(batch)?;
         self.alone(|state| {
             if let Some(watched) = &mut state.watched {
                 watched.extend(batch.writes.keys().cloned());
@@ -358,6 +372,41 @@ impl Shared {
     }
 }
 
+/// The value of an entry.
+pub(super) fn get(tree: &::sled::Db, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    match tree.get(entry_key(key)).map_err(engine)? {
+        Some(stored) => value(tree, key, &stored).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The entries under a prefix, after a key. Of those that are `known` the value is not read.
+pub(super) fn scan(
+    tree: &::sled::Db,
+    (prefix, after, limit): (&[u8], &[u8], usize),
+    known: impl Fn(&[u8]) -> bool,
+) -> Result<Vec<Entry>, StoreError> {
+    let first = entry_key(prefix);
+    let start = if !after.is_empty() && after >= prefix {
+        let mut beyond = entry_key(after);
+        beyond.push(0);
+        beyond
+    } else {
+        first.clone()
+    };
+    let mut out = Vec::new();
+    for entry in tree.range(start..).take(limit) {
+        let (key, stored) = entry.map_err(engine)?;
+        if !key.starts_with(&first) {
+            break;
+        }
+        let key = &key[1..];
+        let value = if known(key) { Vec::new() } else { value(tree, key, &stored)? };
+        out.push((key.to_vec(), value));
+    }
+    Ok(out)
+}
+
 /// The value behind what is stored under an entry's key.
 pub(super) fn value(tree: &::sled::Db, key: &[u8], stored: &[u8]) -> Result<Vec<u8>, StoreError> {
     let damaged = |flaw: Flaw| StoreError::Damaged { key: key.to_vec(), what: flaw.what() };
@@ -377,13 +426,13 @@ pub(super) fn value(tree: &::sled::Db, key: &[u8], stored: &[u8]) -> Result<Vec<
 
 /// The engine's writes for a batch: values encoded and cut, the chunks of what they replace
 /// removed; and what the manifest says with them.
-fn prepare(batch: Batch, state: &mut State) -> Result<(Writes, Manifest), StoreError> {
+fn prepare(batch: &Batch, state: &mut State) -> Result<(Writes, Manifest), StoreError> {
     let mut manifest = state.manifest;
     manifest.commits += 1;
     let mut writes = Writes::new();
     let mut ordinal = 0;
-    for (key, value) in batch.writes {
-        let key = entry_key(&key);
+    for (key, value) in &batch.writes {
+        let key = entry_key(key);
         let old = state.live.tree.get(&key).map_err(engine)?;
         // A head that cannot be read is no reason to refuse what replaces it.
         let old_chunks = old.as_ref().and_then(|old| Chunks::of(old).ok().flatten());
@@ -404,7 +453,7 @@ fn prepare(batch: Batch, state: &mut State) -> Result<(Writes, Manifest), StoreE
             continue;
         };
         manifest.entries += 1;
-        let stored = state.encoder.encode(&value);
+        let stored = state.encoder.encode(value);
         if stored.len() <= CHUNK_BYTES {
             manifest.sum = manifest.sum.wrapping_add(fingerprint(&key, &stored));
             writes.push((key.into(), Some(stored.into())));

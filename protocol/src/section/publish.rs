@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Entries, Publication, record_of};
+use super::{Entries, Publication, about, record_of};
 use crate::codec;
 use crate::consent;
 use crate::facet::{self, Edit, Schema};
@@ -172,20 +172,33 @@ impl Replica {
     }
 
     /// Consent is the customer's, but holds for what is recorded about it too.
-    pub(crate) fn follow_customer(&mut self, record: &RecordId) -> Result<(), Refusal> {
-        for share in self.grants.shares().copied().collect::<Vec<_>>() {
-            let text = Kind::Customer.id_text(record);
-            for (kind, record) in self.referring(&share)? {
-                let row = self.book_row(kind, &record)?;
-                let names = row.is_some_and(|row| {
-                    row.fields.get("customer") == Some(&Value::Str(text.clone()))
-                });
-                if names {
-                    self.refresh(&share, kind, &record)?;
-                }
-            }
+    pub(crate) fn follow_customer(&mut self, customer: &RecordId) -> Result<(), Refusal> {
+        for (share, kind, record) in self.placed_about(customer)? {
+            self.refresh(&share, kind, &record)?;
         }
         Ok(())
+    }
+
+    /// Placed records that name a customer, by what was noted of it: never read from all of them.
+    fn placed_about(&self, customer: &RecordId) -> Result<Vec<(ShareId, Kind, RecordId)>, Refusal> {
+        let mut noted = Vec::new();
+        for_each(&self.store, &keys::about(customer), |key, bytes| {
+            let about = keys::About::parse(key).ok_or(Refusal::Damaged("a customer's records"))?;
+            let (kind, record): (Kind, RecordId) = codec::own(bytes)?;
+            noted.push((about.share, kind, record));
+            Ok::<_, Refusal>(())
+        })?;
+        let mut placed = Vec::new();
+        for (share, kind, record) in noted {
+            if kind == Kind::Customer || self.publication(&share, &record)?.is_none() {
+                continue;
+            }
+            let row = self.book_row(kind, &record)?;
+            if row.is_some_and(|row| about(&row.fields) == Some(*customer)) {
+                placed.push((share, kind, record));
+            }
+        }
+        Ok(placed)
     }
 
     /// Brings one placed record's facets up to date; a changed audience goes through the plan.
@@ -196,10 +209,10 @@ impl Replica {
         }
         self.forget_without_consent(share, kind, record, &row.fields)?;
         let Some(publication) = self.publication(share, record)? else { return Ok(()) };
+        self.note_subject(share, &publication.record, kind, record, &row.fields)?;
         if self.publishing_grant(share, kind).is_err() {
             return Ok(());
         }
-        self.note_subject(share, &publication.record, kind, record, &row.fields)?;
         for (home, turn) in publication.homes {
             let Some((opening, _)) = self.dossiers.get(&home) else { continue };
             let admitted = self.rules_admitted(&home);
@@ -260,20 +273,47 @@ impl Replica {
     }
 
     /// References to records that were placed just now can be shown from now on.
-    pub(super) fn refresh_references(&mut self, share: &ShareId) -> Result<(), Refusal> {
-        for (kind, record) in self.referring(share)? {
+    pub(super) fn refresh_references(
+        &mut self,
+        share: &ShareId,
+        kind: Kind,
+        placed: &[RecordId],
+    ) -> Result<(), Refusal> {
+        let mut referring = Vec::new();
+        for record in placed {
+            match kind {
+                Kind::Customer => {
+                    let about = self.placed_about(record)?.into_iter();
+                    let here = about.filter(|(at, _, _)| at == share);
+                    referring.extend(here.map(|(_, kind, record)| (kind, record)));
+                }
+                Kind::Event => referring.extend(self.referring_to_event(share, record)?),
+                Kind::Participation | Kind::Interaction | Kind::Followup => {}
+            }
+        }
+        for (kind, record) in referring {
             self.refresh(share, kind, &record)?;
         }
         Ok(())
     }
 
-    /// Placed records that refer to customers and events.
-    fn referring(&self, share: &ShareId) -> Result<Vec<(Kind, RecordId)>, Refusal> {
+    /// Placed records that name an event. Reads all of them: events are few.
+    fn referring_to_event(
+        &self,
+        share: &ShareId,
+        event: &RecordId,
+    ) -> Result<Vec<(Kind, RecordId)>, Refusal> {
+        let name = Value::Str(Kind::Event.id_text(event));
         let mut referring = Vec::new();
         for_each(&self.store, &keys::publications(share), |key, bytes| {
-            let publication: Publication = codec::own(bytes)?;
-            if !matches!(publication.kind, Kind::Customer | Kind::Event) {
-                referring.extend(record_of(key).map(|record| (publication.kind, record)));
+            let Publication { kind, .. } = codec::own(bytes)?;
+            let Some(record) = record_of(key) else { return Ok(()) };
+            if !matches!(kind, Kind::Customer | Kind::Event)
+                && self
+                    .book_row(kind, &record)?
+                    .is_some_and(|row| row.fields.get("event") == Some(&name))
+            {
+                referring.push((kind, record));
             }
             Ok::<_, Refusal>(())
         })?;
