@@ -208,6 +208,9 @@ pub fn scan_over(
     after: &[u8],
     limit: usize,
 ) -> Result<Vec<Entry>, StoreError> {
+    if limit == 0 {
+        return Ok(Vec::new());
+    }
     let mut pending = range(pending, prefix, after).peekable();
     let mut out = Vec::new();
     let mut after = after.to_vec();
@@ -267,7 +270,7 @@ mod tests {
                 }
                 for (prefix, after) in [(vec![], vec![]), (vec![1], vec![]), (vec![1], vec![1, 1])]
                 {
-                    let limit = 1 + next(5) as usize;
+                    let limit = next(6) as usize;
                     assert_eq!(
                         plain.scan(&prefix, &after, limit).unwrap(),
                         overlay.scan(&prefix, &after, limit).unwrap()

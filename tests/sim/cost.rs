@@ -41,14 +41,17 @@ fn reads_of_an_edit(others: usize) -> u64 {
     world.pair(A, B);
     let share = world.act(A, |r| r.open_share("launch", None, None)).unwrap();
     for (kind, names) in
-        [(Kind::Customer, ["name", "city"]), (Kind::Participation, ["customer", "fit_reason"])]
+        [(Kind::Customer, ["name", "address"]), (Kind::Participation, ["customer", "fit_reason"])]
     {
         world.grant(A, B, share, A, fields(kind, &names, false), 0).unwrap();
     }
     let mut customers = Vec::new();
     for _ in 0..=others {
-        let customer =
-            world.create(A, Kind::Customer, &[("name", "N"), ("type", "company"), ("city", "X")]);
+        let customer = world.create(
+            A,
+            Kind::Customer,
+            &[("name", "N"), ("type", "company"), ("address", "X")],
+        );
         let about = Kind::Customer.id_text(&customer);
         let takes_part = [("customer", about.as_str()), ("fit_reason", "R")];
         let participation = world.create(A, Kind::Participation, &takes_part);
@@ -66,7 +69,7 @@ fn reads_of_an_edit(others: usize) -> u64 {
     reads.store(0, Ordering::Relaxed);
     let at = Address::Own { kind: Kind::Customer, record: customers[0] };
     replica.begin(now, [8; 32]);
-    replica.edit(&at, vec![Edit::Put("city".into(), Value::Str("Y".into()))]).unwrap();
+    replica.edit(&at, vec![Edit::Put("address".into(), Value::Str("Y".into()))]).unwrap();
     replica.commit().unwrap();
     reads.load(Ordering::Relaxed)
 }
