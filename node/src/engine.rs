@@ -28,8 +28,9 @@ use rewriting::Rewriting;
 const INPUTS_CAPACITY: usize = 256;
 /// Inputs that share one durable commit at most.
 const GROUP_MAX: usize = 64;
-/// A group ends early when it has changed so many keys: memory stays bounded.
-const GROUP_WRITES_MAX: usize = 8 * 1024;
+/// A group ends early when it has changed so many keys: memory stays bounded, and a peer that sends
+/// in bulk has another one on its way while this becomes durable.
+const GROUP_WRITES_MAX: usize = 1024;
 /// Commits that a listener to changes may fall behind before it is told that it missed some.
 const CHANGES_CAPACITY: usize = 64;
 /// How often the engine wakes without an input.

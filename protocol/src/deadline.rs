@@ -136,6 +136,10 @@ impl Replica {
     pub(crate) fn watch_consents(&mut self, ends: impl IntoIterator<Item = (RecordId, Millis)>) {
         for (customer, end) in ends.into_iter().filter(|(_, end)| *end > self.now) {
             self.deadlines.insert_consent(customer, end);
+            for (share, section) in self.sections.iter_mut().filter(|(_, at)| !at.ends) {
+                section.ends = true;
+                self.dirty.planned.insert(*share);
+            }
         }
     }
 }

@@ -176,6 +176,10 @@ pub fn publications(share: &ShareId) -> Vec<u8> {
 pub fn withdrawn(share: &ShareId, record: &RecordId) -> Vec<u8> {
     key(b'X', &[&share.0, &record.0])
 }
+/// What is kept of the plan of this org's section of a share.
+pub fn planned(share: &ShareId) -> Vec<u8> {
+    key(b'p', &[&share.0])
+}
 /// From a record's id in a share back to its book id.
 pub fn published(share: &ShareId, record: &RecordId) -> Vec<u8> {
     key(b'V', &[&share.0, &record.0])
@@ -410,6 +414,7 @@ mod tests {
             own_epoch(&compartment),
             publication(&share, &record),
             withdrawn(&share, &record),
+            planned(&share),
             published(&share, &record),
             adopted(&record),
             forgotten(&record),

@@ -42,6 +42,8 @@ pub(crate) enum Law {
     FollowCustomer,
     /// No newcomer sees values from before its time.
     Superseded,
+    /// A plan that was carried out in part only is made again.
+    Doubt,
     /// What is mostly overwritten or erased is sent anew without it.
     Overgrown,
     /// Erased records are redacted.

@@ -5,6 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use minicbor::{Decode, Encode};
+
 use crate::id::{CompartmentId, GrantId, OrgId, RecordId};
 use crate::mutation::{Law, broken};
 use crate::vocabulary::Kind;
@@ -17,43 +19,56 @@ use matching::Matching;
 pub const MANY_COMPARTMENTS: usize = 32;
 
 /// One in-force `Fields` grant of the section, passed-on ones included.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode)]
 pub struct Rule {
     /// The grant.
+    #[n(0)]
     pub grant: GrantId,
     /// The grant it passes on.
+    #[n(1)]
     pub parent: Option<GrantId>,
     /// Whom it is for.
+    #[n(2)]
     pub org: OrgId,
     /// The kind of record.
+    #[n(3)]
     pub kind: Kind,
     /// The fields it names.
+    #[n(4)]
     pub fields: BTreeSet<String>,
     /// Whether they may be changed.
+    #[n(5)]
     pub edit: bool,
     /// Whether the publisher lets its audience see overwritten values.
+    #[n(6)]
     pub history: bool,
 }
 
 /// Fields of one kind that the same grants name with the same rights.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Class {
     /// The kind of record.
+    #[n(0)]
     pub kind: Kind,
     /// The fields.
+    #[n(1)]
     pub fields: BTreeSet<String>,
     /// The grants that name them; true where they may be changed.
+    #[n(2)]
     pub grants: BTreeMap<GrantId, bool>,
 }
 
 /// What a record needs a compartment for: a class and the grants of it that reach the record.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
 pub struct Slot {
     /// The kind of record.
+    #[n(0)]
     pub kind: Kind,
     /// The fields.
+    #[n(1)]
     pub fields: BTreeSet<String>,
     /// The grants to admit; true where they may edit. Never empty.
+    #[n(2)]
     pub grants: BTreeMap<GrantId, bool>,
 }
 

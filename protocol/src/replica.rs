@@ -207,6 +207,8 @@ pub struct Replica {
     /// The term for which this node has begun to take over.
     pub(crate) took_over: Option<u64>,
     effects: Vec<Effect>,
+    /// So many writes wait at most in the middle of long work.
+    pub(crate) pending_max: usize,
 }
 
 impl std::fmt::Debug for Replica {
@@ -230,6 +232,8 @@ pub(crate) struct Dirty {
     pub audiences: bool,
     /// Own sections whose rules changed.
     pub sections: BTreeSet<ShareId>,
+    /// Own sections that were planned, and are to be kept as they are now.
+    pub planned: BTreeSet<ShareId>,
     /// Logs that grew, with the compartment.
     pub logs: BTreeSet<(CompartmentId, LogId)>,
     /// Own records that changed: what is published of them follows.
@@ -290,6 +294,7 @@ impl Replica {
             behind: BTreeSet::new(),
             took_over: None,
             effects: Vec::new(),
+            pending_max: 8 * 1024,
         };
         replica.load()?;
         Ok(replica)

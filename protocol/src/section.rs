@@ -17,12 +17,12 @@ use crate::replica::Replica;
 use crate::select::Selector;
 use crate::sharing::Leaving;
 use crate::statement::{Body, Nonce32, RecordTurn, Scope};
-use crate::store::Store;
 use crate::time::Millis;
 use crate::value::{Fields, Value};
 use crate::view::{From, ListQuery};
 use crate::vocabulary::Kind;
 
+mod kept;
 mod publish;
 mod replan;
 mod weight;
@@ -66,6 +66,8 @@ pub(crate) struct Section {
     /// The classes as the last plan had them.
     pub classes: BTreeMap<Kind, Vec<plan::Class>>,
     pub homes: BTreeMap<Arc<Slot>, CompartmentId>,
+    /// Whether a consent that decides it ends some time.
+    pub ends: bool,
     /// How much more each compartment may be overwritten and erased before it is weighed again.
     pub room: BTreeMap<CompartmentId, u64>,
 }
@@ -136,17 +138,6 @@ pub struct Placed {
 }
 
 impl Replica {
-    pub(crate) fn load_sections(&mut self) -> Result<(), Refusal> {
-        let shares: BTreeSet<ShareId> = self.grants.shares().copied().collect();
-        for share in shares {
-            if self.store.scan(&keys::publications(&share), &[], 1)?.is_empty() {
-                continue;
-            }
-            self.dirty.sections.insert(share);
-        }
-        Ok(())
-    }
-
     /// The contribute grant under which this org publishes into a share: none needed by its opener.
     pub(crate) fn publishing_grant(
         &self,

@@ -1,4 +1,5 @@
-//! What an edit costs does not depend on how much there is besides.
+//! What an edit and a start cost does not depend on how much there is besides; and a start that
+//! spares itself a plan notices when the plan was not carried out.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::book::Address;
 use crate::facet::Edit;
 use crate::replica::{Replica, Settings};
+use crate::sharing::NewGrant;
 use crate::store::{Batch, Entry, Store, StoreError};
 use crate::value::Value;
 use crate::vocabulary::Kind;
@@ -35,8 +37,9 @@ impl Store for Counted {
     }
 }
 
-/// What is read for one edit of a customer who takes part, beside so many others who do.
-fn reads_of_an_edit(others: usize) -> u64 {
+/// What is read for a start, and for one edit of a customer who takes part, beside so many others
+/// who do.
+fn reads(others: usize) -> (u64, u64) {
     let mut world = World::new(31, &["Acme", "Bright"]);
     world.pair(A, B);
     let share = world.act(A, |r| r.open_share("launch", None, None)).unwrap();
@@ -66,16 +69,77 @@ fn reads_of_an_edit(others: usize) -> u64 {
     let mut replica =
         Replica::open(me, Settings::default(), Box::new(store), now, [7; 32]).unwrap();
     replica.commit().unwrap();
-    reads.store(0, Ordering::Relaxed);
+    let start = reads.swap(0, Ordering::Relaxed);
     let at = Address::Own { kind: Kind::Customer, record: customers[0] };
     replica.begin(now, [8; 32]);
     replica.edit(&at, vec![Edit::Put("address".into(), Value::Str("Y".into()))]).unwrap();
     replica.commit().unwrap();
-    reads.load(Ordering::Relaxed)
+    (start, reads.load(Ordering::Relaxed))
 }
 
 #[test]
 fn what_an_edit_of_a_customer_reads_does_not_grow_with_the_others() {
-    let (few, many) = (reads_of_an_edit(2), reads_of_an_edit(40));
+    let ((_, few), (_, many)) = (reads(2), reads(40));
     assert!(many <= few + 20, "{few} entries beside 2 others, {many} beside 40");
+}
+
+#[test]
+fn a_start_does_not_read_every_record_that_is_placed() {
+    let ((few, _), (many, _)) = (reads(2), reads(40));
+    assert!(many <= few + 40, "{few} entries beside 2 others, {many} beside 40");
+}
+
+/// A disk that fails after so many commits.
+struct Dying {
+    disk: Disk,
+    left: u32,
+}
+
+impl Store for Dying {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.disk.get(key)
+    }
+    fn scan(&self, prefix: &[u8], after: &[u8], limit: usize) -> Result<Vec<Entry>, StoreError> {
+        self.disk.scan(prefix, after, limit)
+    }
+    fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
+        self.left = self.left.checked_sub(1).ok_or(StoreError::Engine("died".into()))?;
+        self.disk.commit(batch)
+    }
+}
+
+#[test]
+pub fn a_node_that_dies_in_the_middle_of_a_plan_makes_it_again() {
+    let mut world = World::new(32, &["Acme", "Bright"]);
+    world.pair(A, B);
+    let share = world.act(A, |r| r.open_share("launch", None, None)).unwrap();
+    let new = NewGrant {
+        share,
+        section: world.id(A),
+        to: world.id(B),
+        scope: fields(Kind::Customer, &["name"], false),
+        selector: Some("address=Here".into()),
+        with_history: false,
+        depth: 0,
+        expires_at: None,
+    };
+    world.act(A, |r| r.grant(new)).unwrap();
+    let company = [("name", "COMPANY"), ("type", "company"), ("address", "There")];
+    let record = world.create(A, Kind::Customer, &company);
+    world.place(A, share, Kind::Customer, &[record]);
+    world.settle();
+    let (me, now) = (world.orgs[A].identity.clone(), world.now);
+    let store = Dying { disk: world.orgs[A].disk.clone(), left: 1 };
+    world.kill(A);
+    let mut replica =
+        Replica::open(me, Settings::default(), Box::new(store), now, [7; 32]).unwrap();
+    replica.pending_max = 0;
+    replica.begin(now, [8; 32]);
+    let at = Address::Own { kind: Kind::Customer, record };
+    replica.edit(&at, vec![Edit::Put("address".into(), Value::Str("Here".into()))]).unwrap();
+    assert!(replica.commit().is_err(), "it dies when the record is moved and nobody is admitted");
+    drop(replica);
+    world.start(A);
+    world.settle();
+    assert!(world.holds(B, "COMPANY"));
 }

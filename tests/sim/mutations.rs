@@ -6,7 +6,7 @@ use crate::mutation::{Law, without};
 
 use super::hostile::{self, bundle, session, statement};
 use super::random::{MOST, Sim, number, play, steps};
-use super::{audit, ending, erasure, found, nodes, rolls};
+use super::{audit, cost, ending, erasure, found, nodes, rolls};
 
 /// Seeds within which a broken rule must be noticed.
 const SEEDS: u64 = 400;
@@ -29,6 +29,7 @@ const LAWS: &[Law] = &[
     Law::Evidence,
     Law::FollowCustomer,
     Law::Superseded,
+    Law::Doubt,
     Law::Overgrown,
     Law::Redaction,
     Law::Remains,
@@ -98,6 +99,7 @@ fn story(law: Law) -> Option<fn()> {
         Law::LateCause => ending::a_cut_that_comes_before_what_it_is_for_counts_when_that_comes,
         Law::LaterNames => found::who_lost_its_grant_does_not_learn_who_came_later,
         Law::Grantee => found::an_org_that_is_known_only_as_an_editor_is_granted_nothing,
+        Law::Doubt => cost::a_node_that_dies_in_the_middle_of_a_plan_makes_it_again,
         Law::Overgrown => rolls::what_is_mostly_overwritten_is_sent_anew_and_nothing_is_lost,
         Law::Turn => found::a_record_that_is_placed_again_is_seen_again,
         Law::Approval => found::what_was_passed_on_waits_for_the_approval_that_was_reserved,

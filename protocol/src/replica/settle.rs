@@ -12,6 +12,7 @@ impl Replica {
     /// Follows up what changed, makes everything durable, then hands out the effects.
     pub fn commit(&mut self) -> Result<Vec<Effect>, Refusal> {
         self.settle()?;
+        self.keep_plans()?;
         // What is sent has its line in the audit log, so it is decided before the flush.
         if !broken(Law::AuditFirst) {
             self.follow_up()?;
@@ -55,10 +56,14 @@ impl Replica {
                 if self.decides() {
                     self.republish(kind, &record)?;
                     self.place_live(kind, &record)?;
+                } else {
+                    self.doubt_plans()?;
                 }
             } else if let Some(share) = self.dirty.sections.pop_first() {
                 if self.decides() {
                     self.reconcile(&share)?;
+                } else {
+                    self.doubt_plans()?;
                 }
             } else if std::mem::take(&mut self.dirty.endings) {
                 self.purge()?;
@@ -117,10 +122,10 @@ impl Replica {
     /// Makes what is written so far durable in the middle of long work, so that memory stays
     /// bounded. Effects still wait for the commit.
     pub(crate) fn relieve(&mut self) -> Result<(), Refusal> {
-        const PENDING_MAX: usize = 8 * 1024;
-        if self.store.pending_len() <= PENDING_MAX {
+        if self.store.pending_len() <= self.pending_max {
             return Ok(());
         }
+        self.doubt_plans()?;
         // An erasure that was said is carried out in the same batch.
         while let Some((compartment, records)) = self.dirty.erased.pop() {
             self.redact(&compartment, &records)?;

@@ -31,11 +31,11 @@ impl Replica {
         let mut entries = Entries::new();
         let mut known = true;
         let mut publications = Vec::new();
+        let mut ends = Vec::new();
         'records: for record in records {
             let Some(row) = self.book_row(kind, record)? else { continue };
             let Some(mut publication) = self.publication(share, record)? else { continue };
-            let ends = self.consent_ends(kind, record, &row.fields)?;
-            self.watch_consents(ends);
+            ends.extend(self.consent_ends(kind, record, &row.fields)?);
             let reach = self.reach(&section, share, kind, &row.fields)?;
             let slots = plan::slots(&classes, &reach);
             if slots.is_empty() {
@@ -55,6 +55,7 @@ impl Replica {
             publications.push((*record, publication));
         }
         self.sections.insert(*share, section);
+        self.watch_consents(ends);
         if !known {
             return Ok(false);
         }

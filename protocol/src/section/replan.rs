@@ -104,6 +104,7 @@ impl Replica {
     ) -> Result<(), Refusal> {
         let mut section = self.rules(share)?;
         let mut standing = self.standing(share, &section)?;
+        section.ends = !standing.ends.is_empty();
         self.watch_consents(std::mem::take(&mut standing.ends));
         self.retreat(share, &mut standing.reached)?;
         let weights = self.weights(share)?;
@@ -149,6 +150,7 @@ impl Replica {
         }
         self.cut_editors(share)?;
         self.sections.insert(*share, section);
+        self.dirty.planned.insert(*share);
         Ok(())
     }
 
