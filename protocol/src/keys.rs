@@ -450,8 +450,9 @@ mod tests {
     fn of_every_list_it_is_said_whether_the_nodes_of_an_org_copy_it() {
         // Statements and logs travel by themselves, and what is made from them is made anew.
         let said = b"SLBKFMT";
-        // About this very node: its peers, its audit log, the logs it writes, its journal.
-        let about_the_node = b"EHINOQYZmv";
+        // About this very node: its peers, its audit log, the logs it writes, its journal, what
+        // it has planned.
+        let about_the_node = b"EHINOQYZmpv";
         let classed = [DESK, said, about_the_node].concat();
         let letters: BTreeSet<u8> = classed.iter().copied().collect();
         assert_eq!(letters.len(), classed.len(), "a list is of one class");
