@@ -168,14 +168,12 @@ impl Replica {
             return Ok(());
         }
         if let Some(by) = by
-            && let Some(mut row) = self.read::<FacetRow>(&key.bytes())?
+            && let Some(row) = self.read::<FacetRow>(&key.bytes())?
+            && let Some(at) = row.leaves.last()
         {
-            row.by = by;
-            self.put(&key.bytes(), codec::to_bytes(&row))?;
-            // The row is a cache; this outlasts it.
-            if let Some(at) = row.leaves.last() {
-                self.put(&keys::absorbed(&at.log, at.seq, at.index), codec::to_bytes(&by))?;
-            }
+            let absorbed = keys::absorbed(&at.log, at.seq, at.index);
+            self.put(&absorbed, codec::to_bytes(&by))?;
+            self.reauthor(&absorbed)?;
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use crate::id::OrgId;
 use crate::mutation::{Law, broken};
 use crate::time::Millis;
 use crate::value::{Fields, Value};
+use crate::vocabulary::{self, Kind};
 
 /// Stands for every purpose in an entry, as an import with a blanket consent records it.
 const EVERY: &str = "*";
@@ -99,6 +100,24 @@ pub fn ends(fields: &Fields) -> Vec<Millis> {
         Millis::try_from(end).ok()
     };
     entries(fields).iter().filter_map(end).collect()
+}
+
+/// The `consent` field with withdrawals more: from these orgs, since then, for a purpose.
+pub(crate) fn withdrawn(fields: &Fields, purpose: &str, from: &[(OrgId, Millis)]) -> Value {
+    let mut all: Vec<Json> = match fields.get("consent") {
+        Some(Value::Json(text)) => serde_json::from_str(text).unwrap_or_default(),
+        Some(_) | None => Vec::new(),
+    };
+    for (org, at) in from {
+        let at = Value::Instant(i64::try_from(*at).unwrap_or(i64::MAX));
+        all.push(serde_json::json!({
+            "purpose": purpose,
+            "status": "withdrawn",
+            "scope": [org.to_string()],
+            "at": vocabulary::to_text(Kind::Event, "starts_at", &at),
+        }));
+    }
+    Value::Json(vocabulary::canonical_json(&Json::Array(all)))
 }
 
 /// The `consent` field as `org` may see it: the entries for this purpose that concern it, reduced

@@ -201,8 +201,8 @@ impl Replica {
         Ok(())
     }
 
-    /// A sibling has told whose edit a change of the book took over.
-    fn reauthor(&mut self, key: &[u8]) -> Result<(), Refusal> {
+    /// Whose edit a change of the book took over is known now, from a sibling or by this node itself.
+    pub(crate) fn reauthor(&mut self, key: &[u8]) -> Result<(), Refusal> {
         let Some((log, seq, index)) = keys::absorbed_parts(key) else { return Ok(()) };
         let at = LeafRef { log, seq, index };
         let Some(row_key) = self.row_key(&at)? else { return Ok(()) };

@@ -10,6 +10,7 @@ use minicbor::{Decode, Encode};
 use crate::book::Address;
 use crate::codec;
 use crate::consent;
+use crate::facet::Edit;
 use crate::id::{CompartmentId, GrantId, OrgId, RecordId, ShareId, StatementId};
 use crate::ingest::FacetRow;
 use crate::keys::{self, FacetKey};
@@ -41,6 +42,9 @@ struct Order {
     /// The grants whose audience, and everybody below, is ordered.
     grants: Vec<GrantId>,
 }
+
+/// An order, whom it was said to, and when, ms.
+type Ordered = (StatementId, OrgId, Millis);
 
 /// What forgetting a customer would take.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -284,6 +288,65 @@ impl Replica {
             chain.iter().any(|link| link.id != *grant && all.contains(&link.id))
         };
         all.iter().filter(|grant| !below_another(grant)).copied().collect()
+    }
+
+    /// After a restore: whoever has been ordered since to erase a customer may not be shown it before
+    /// consent is given anew. The book that came back is older than the order, and does not say so.
+    pub(crate) fn withdraw_as_ordered(&mut self, share: &ShareId) -> Result<(), Refusal> {
+        let mut ended: BTreeMap<RecordId, Vec<Ordered>> = BTreeMap::new();
+        for (customer, order) in self.customers_ordered(share)? {
+            let forgotten: Option<Forgotten> = self.read(&keys::forgotten(&customer))?;
+            if !forgotten.is_some_and(|known| known.orders.contains(&order.0)) {
+                ended.entry(customer).or_default().push(order);
+            }
+        }
+        let purpose = self.purpose(share);
+        for (customer, orders) in ended {
+            let Some(row) = self.book_row(Kind::Customer, &customer)? else { continue };
+            let from: Vec<(OrgId, Millis)> =
+                orders.iter().map(|(_, org, at)| (*org, *at)).collect();
+            let consent = consent::withdrawn(&row.fields, &purpose, &from);
+            let edit = Edit::Put("consent".into(), consent);
+            if !broken(Law::OrdersStand) {
+                self.edit_book(Kind::Customer, &customer, &[edit], None)?;
+            }
+            self.dirty.records.insert((Kind::Customer, customer));
+            self.note_forgotten(&customer, orders.iter().map(|order| order.0).collect(), None)?;
+        }
+        Ok(())
+    }
+
+    /// The customers of the book about whom this org has said orders in a share: which, to whom, when.
+    fn customers_ordered(&self, share: &ShareId) -> Result<Vec<(RecordId, Ordered)>, Refusal> {
+        let me = self.me.party.org;
+        let mut customers: BTreeMap<RecordId, RecordId> = BTreeMap::new();
+        for kind in Kind::ALL {
+            let book = keys::facets(kind, Some(&keys::NO_SHARE), Some(&me));
+            for_each(&self.store, &book, |key, row| {
+                let Some(key) = FacetKey::parse(key) else { return Ok(()) };
+                let customer = match kind {
+                    Kind::Customer => Some(key.record),
+                    _ => crate::section::about(&codec::own::<FacetRow>(row)?.fields),
+                };
+                let id = self.share_record(share, &key.record)?;
+                customers.extend(customer.map(|customer| (id, customer)));
+                Ok::<_, Refusal>(())
+            })?;
+        }
+        let mut all = Vec::new();
+        for statement in self.statements.values().filter(|said| said.author() == me) {
+            let Body::Erase { compartment, records, only_for: Some(grant), .. } = statement.body()
+            else {
+                continue;
+            };
+            let there =
+                self.dossiers.get(compartment).is_some_and(|(o, _)| o.share == Some(*share));
+            let Some(org) = self.grants.audience(grant).filter(|_| there) else { continue };
+            let order = (statement.id(), org, statement.at().millis());
+            let about = records.iter().filter_map(|at| customers.get(&at.record));
+            all.extend(about.map(|customer| (*customer, order)));
+        }
+        Ok(all)
     }
 
     fn note_forgotten(

@@ -132,6 +132,8 @@ pub(crate) enum Law {
     DeskVersion,
     /// What another node took over goes too, though this org has answered the order.
     LateCopies,
+    /// Whom a restored node had ordered to erase a customer is not shown it again.
+    OrdersStand,
 }
 
 #[cfg(test)]

@@ -34,6 +34,9 @@ impl Replica {
                     found.into_iter().filter(|(record, _)| !known.contains(record)).collect();
                 self.take_in(&share, kind, unknown, recover)?;
             }
+            if recover {
+                self.withdraw_as_ordered(&share)?;
+            }
             for (record, publication) in self.placements_in(&share)? {
                 self.compare_values(&share, &record, &publication, recover)?;
                 self.dirty.records.insert((publication.kind, record));

@@ -348,6 +348,37 @@ pub fn a_restored_node_takes_back_what_it_had_said_and_forks_nothing() {
 }
 
 #[test]
+pub fn a_restored_node_shows_nobody_what_it_had_ordered_to_erase() {
+    const C: usize = 2;
+    let (mut world, share, _) = begin();
+    world.pair(A, C);
+    let given = r#"{"purpose":"*","status":"given","at":"2026-01-01T00:00:00Z"}"#;
+    let all = format!("[{given}]");
+    let values = [("name", "TOKEN"), ("consent", all.as_str())];
+    let customer = world.create(A, Kind::Customer, &values);
+    for reader in [B, C] {
+        world.grant(A, reader, share, A, fields(Kind::Customer, &["name"], false), 0).unwrap();
+    }
+    world.place(A, share, Kind::Customer, &[customer]);
+    world.settle();
+    let copy = world.orgs[A].disk.contents();
+    let bright = world.id(B);
+    let withdrawn = format!(
+        r#"[{given},{{"purpose":"*","status":"withdrawn","at":"2026-06-01T00:00:00Z","scope":["{bright}"]}}]"#
+    );
+    let at = Address::Own { kind: Kind::Customer, record: customer };
+    let edits = vec![Edit::Put("consent".into(), Value::Json(withdrawn))];
+    world.act(A, |r| r.edit(&at, edits)).unwrap();
+    world.settle();
+    assert_eq!([B, C].map(|org| world.holds(org, "TOKEN")), [false, true]);
+    world.restore(A, &copy);
+    world.settle();
+    assert_eq!([B, C].map(|org| world.holds(org, "TOKEN")), [false, true]);
+    let erasures = world.replica(A).erasures(&customer).unwrap();
+    assert!(erasures.iter().all(|one| one.done_at.is_some()) && !erasures.is_empty());
+}
+
+#[test]
 pub fn a_restored_node_that_goes_on_alone_forks_nothing() {
     let (mut world, _, event) = begin();
     let copy = world.orgs[A].disk.contents();
