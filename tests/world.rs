@@ -74,6 +74,8 @@ pub struct World {
     /// Ends of broken connections that have not noticed yet: org, its peer, connection.
     unnoticed: Vec<(usize, usize, Conn)>,
     pub refusals: Vec<(usize, &'static str)>,
+    /// Main nodes of orgs whose first node is it no more.
+    mains: BTreeMap<usize, usize>,
     /// Connections whose other end is no replica but a test that sends what it likes.
     pub raw: BTreeMap<Conn, RawEnd>,
 }
@@ -108,6 +110,7 @@ impl World {
             unnoticed: Vec::new(),
             refusals: Vec::new(),
             raw: BTreeMap::new(),
+            mains: BTreeMap::new(),
         };
         for name in names {
             world.add_org(name);
@@ -179,6 +182,7 @@ impl World {
         let certificate = self.certificate(to, node, Some(term));
         self.orgs[to].identity.certificate = certificate.clone();
         self.act(told, |r| r.learn(vec![certificate])).expect("learn");
+        self.mains.insert(self.home(to), to);
     }
 
     /// The root ends a node, and tells one of the org's others.
@@ -196,6 +200,22 @@ impl World {
         self.open(org);
         self.act(org, Replica::mark_restored).expect("restore");
         self.announce(org);
+    }
+
+    /// The org of a node: the index of its first one.
+    pub fn home(&self, node: usize) -> usize {
+        let id = self.id(node);
+        (0..node).find(|other| self.id(*other) == id).unwrap_or(node)
+    }
+
+    /// The nodes of an org, the first one first.
+    pub fn nodes(&self, org: usize) -> Vec<usize> {
+        (org..self.orgs.len()).filter(|node| self.home(*node) == org).collect()
+    }
+
+    /// The node that decides for an org, as the root key has last said.
+    pub fn main(&self, org: usize) -> usize {
+        self.mains.get(&org).copied().unwrap_or(org)
     }
 
     pub fn id(&self, org: usize) -> OrgId {

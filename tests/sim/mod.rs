@@ -20,4 +20,5 @@ mod hostile;
 mod nodes;
 mod story;
 mod told;
+mod twins;
 mod villain;

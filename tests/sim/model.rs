@@ -272,7 +272,8 @@ impl Model {
 
     fn region(&self, world: &World, record: usize) -> Option<String> {
         let Record { owner, kind, id, .. } = self.records[record];
-        let view = world.replica(owner).record(&Address::Own { kind, record: id }).ok()?;
+        let view =
+            world.replica(world.main(owner)).record(&Address::Own { kind, record: id }).ok()?;
         let value = view.values().remove("region")?;
         Some(vocabulary::to_text(kind, "region", &value))
     }
@@ -283,11 +284,12 @@ impl Model {
     }
 
     /// Notes who may have what now, as far as one org's book and statements decide it.
-    pub fn observe(&mut self, world: &World, owner: usize) {
-        if !world.is_up(owner) {
+    pub fn observe(&mut self, world: &World, node: usize) {
+        let owner = world.home(node);
+        if !world.is_up(node) || world.main(owner) != node {
             return;
         }
-        let known = Known::of(world.replica(owner));
+        let known = Known::of(world.replica(node));
         for record in 0..self.records.len() {
             let Record { kind, id, .. } = self.records[record];
             if self.records[record].owner != owner || self.records[record].deleted {
@@ -309,7 +311,7 @@ impl Model {
                 continue;
             }
             let at = Address::Own { kind, record: id };
-            let Ok(view) = world.replica(owner).record(&at) else { continue };
+            let Ok(view) = world.replica(node).record(&at) else { continue };
             let values = view.values();
             for (field, orgs) in may {
                 for token in values.get(&field).map(tokens).unwrap_or_default() {

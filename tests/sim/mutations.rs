@@ -5,7 +5,7 @@ use std::panic::catch_unwind;
 use crate::mutation::{Law, without};
 
 use super::hostile::{self, bundle, session, statement};
-use super::random::{MOST, Sim, number, play, steps};
+use super::random::{MOST, Sim, Size, number, play, steps};
 use super::{audit, cost, ending, erasure, found, nodes, rolls};
 
 /// Seeds within which a broken rule must be noticed.
@@ -76,6 +76,7 @@ const LAWS: &[Law] = &[
     Law::Term,
     Law::DeskVersion,
     Law::LateCopies,
+    Law::OrdersStand,
 ];
 
 /// Laws whose breach needs a rare constellation have a story of their own.
@@ -138,6 +139,7 @@ fn story(law: Law) -> Option<fn()> {
         Law::NewEpoch => nodes::a_restored_node_that_goes_on_alone_forks_nothing,
         Law::Stock => nodes::losing_the_steward_does_not_stop_the_org,
         Law::DeskVersion => nodes::what_two_nodes_say_of_a_partner_is_the_later_word_on_both,
+        Law::OrdersStand => nodes::a_restored_node_shows_nobody_what_it_had_ordered_to_erase,
         Law::LateCopies => nodes::what_another_node_took_over_goes_though_it_comes_after_the_answer,
         _ => return None,
     })
@@ -182,7 +184,7 @@ fn how_many_seeds_each_law_takes() {
 
 #[test]
 fn a_planted_leak_is_found() {
-    let mut sim = Sim::begin(7, 4).unwrap();
+    let mut sim = Sim::begin(7, Size { orgs: 4, ..MOST }).unwrap();
     let secret = super::model::Secret::Never { owner: 0, what: "planted" };
     let token = sim.model.token(secret);
     sim.world.frames.push((0, token.clone().into_bytes()));

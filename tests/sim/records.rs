@@ -118,7 +118,7 @@ impl Sim {
 
     /// Adds an entry to a customer's consent and writes all of them out.
     fn next_consent(&mut self, record: usize) -> Value {
-        let orgs = self.world.orgs.len();
+        let orgs = self.orgs;
         let entry = Consent {
             given: self.dice.chance(70),
             share: (self.dice.chance(60) && !self.model.shares.is_empty())
@@ -193,7 +193,8 @@ impl Sim {
         if self.act(org, |r| r.edit(&at, edits))?.is_none() {
             return Ok(false);
         }
-        let values = self.world.replica(org).record(&at).map_err(|e| e.to_string())?.values();
+        let values =
+            self.world.replica(self.node(org)).record(&at).map_err(|e| e.to_string())?.values();
         for edit in wanted {
             let entered = match &edit {
                 Edit::Put(_, value) => tokens(value),
@@ -231,7 +232,8 @@ impl Sim {
         let mut all = Vec::new();
         for kind in Kind::ALL {
             let query = ListQuery { from: From::Partners, ..ListQuery::of(kind) };
-            let list = self.world.replica(org).list(&query).map_err(|e| e.to_string())?;
+            let list =
+                self.world.replica(self.node(org)).list(&query).map_err(|e| e.to_string())?;
             all.extend(list.records.into_iter().map(|view| view.at));
         }
         let Some(at) = self.choose(&all) else { return Ok(()) };
@@ -240,7 +242,7 @@ impl Sim {
         let Some(record) = self.model.names.get(&(share, record)).copied() else {
             return Err(format!("I3: org {org} shows a {kind} that nobody placed"));
         };
-        let view = self.world.replica(org).record(&at).map_err(|e| e.to_string())?;
+        let view = self.world.replica(self.node(org)).record(&at).map_err(|e| e.to_string())?;
         let mut fields = fields_of(kind).to_vec();
         if self.dice.chance(85) {
             fields.retain(|(name, _)| view.fields.contains_key(*name));
@@ -255,7 +257,7 @@ impl Sim {
             return Ok(());
         }
         let owner = self.model.records[record].owner;
-        let known = Known::of(self.world.replica(org));
+        let known = Known::of(self.world.replica(self.node(org)));
         let may = (0..self.model.grants.len()).any(|grant| {
             let g = &self.model.grants[grant];
             g.to == org

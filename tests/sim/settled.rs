@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::bundle::Verified;
 use crate::codec;
 use crate::dossier::Opening;
-use crate::id::{BundleId, CompartmentId, LogId, OrgId};
+use crate::id::{BundleId, CompartmentId, LogId};
 use crate::identity::OrgKeys;
 use crate::ingest::{FacetRow, LeafRef};
 use crate::keys::{self, FacetKey};
@@ -28,19 +28,12 @@ type Rows = BTreeMap<FacetKey, FacetRow>;
 
 /// Everything that must hold at rest.
 pub fn check_settled(sim: &mut Sim) -> Result<(), String> {
-    let honest: Vec<usize> =
-        (0..sim.world.orgs.len()).filter(|org| !sim.model.hostile.contains(org)).collect();
-    for org in honest.iter().copied() {
-        let waits = sim.waits(sim.world.replica(org));
-        if !waits.is_empty() {
-            return Err(format!("I2: org {org} waits for {waits:?}"));
-        }
-    }
+    let honest = check_at_rest(sim)?;
     sim.oracle.check_logs(&sim.world, &sim.model)?;
     check_views(sim)?;
     check_previews(sim)?;
     check_told(sim)?;
-    check_erased(sim)?;
+    check_erased(sim, &[])?;
     // A hostile org answers what it likes, and passes on to those below it what it likes.
     if sim.model.hostile.is_empty() {
         check_receipts(sim)?;
@@ -49,6 +42,7 @@ pub fn check_settled(sim: &mut Sim) -> Result<(), String> {
     let rows: Vec<Rows> =
         (0..sim.world.orgs.len()).map(|org| rows(sim.world.replica(org))).collect();
     check_agreement(sim, &rows)?;
+    check_siblings(sim, &rows)?;
     for org in honest.iter().copied() {
         check_authors(sim, org, &rows[org])?;
         check_void(sim, org, &rows[org])?;
@@ -59,17 +53,83 @@ pub fn check_settled(sim: &mut Sim) -> Result<(), String> {
     check_shuffled(sim, org, &rows[org])
 }
 
+/// What holds when stores have gone back to older copies of themselves and met everybody: what
+/// their orgs have entered and not shared is lost, so the book is not what it was.
+pub fn check_restored(sim: &mut Sim, restored: &[usize]) -> Result<(), String> {
+    let nodes = check_at_rest(sim)?;
+    sim.oracle.check_logs(&sim.world, &sim.model)?;
+    if let Some(node) = nodes.iter().find(|node| !sim.world.replica(**node).forks.is_empty()) {
+        return Err(format!("a log is forked at node {node}"));
+    }
+    check_previews(sim)?;
+    check_erased(sim, restored)?;
+    let rows: Vec<Rows> = nodes.iter().map(|node| rows(sim.world.replica(*node))).collect();
+    check_agreement(sim, &rows)?;
+    check_siblings(sim, &rows)?;
+    for node in nodes {
+        check_rebuilt(sim.world.replica(node), &rows[node])
+            .map_err(|what| format!("{what} at node {node}"))?;
+    }
+    Ok(())
+}
+
+/// The honest nodes, none of which waits for anything.
+fn check_at_rest(sim: &Sim) -> Result<Vec<usize>, String> {
+    let honest: Vec<usize> =
+        (0..sim.world.orgs.len()).filter(|org| !sim.model.hostile.contains(org)).collect();
+    for org in honest.iter().copied() {
+        let replica = sim.world.replica(org);
+        let waits = sim.waits(replica);
+        if !waits.is_empty() {
+            return Err(format!("I2: org {org} waits for {waits:?}"));
+        }
+        let unmet = replica.has_to_meet();
+        if !unmet.is_empty()
+            && !sim.model.hostile.iter().any(|bad| unmet.contains(&sim.world.id(*bad)))
+        {
+            return Err(format!("node {org} has still to meet {unmet:?}"));
+        }
+    }
+    Ok(honest)
+}
+
+/// The nodes of one org have the same book and the same desk.
+fn check_siblings(sim: &Sim, rows: &[Rows]) -> Result<(), String> {
+    let desk = |node: usize| -> Vec<(Vec<u8>, Vec<u8>)> {
+        let store = &sim.world.replica(node).store;
+        let of = |letter: &u8| store.scan(&[*letter], &[], usize::MAX).expect("memory");
+        keys::DESK.iter().flat_map(of).collect()
+    };
+    let book = |node: usize| -> Vec<(&FacetKey, &FacetRow)> {
+        rows[node].iter().filter(|(key, _)| key.share == keys::NO_SHARE).collect()
+    };
+    for org in 0..sim.orgs {
+        for node in sim.world.nodes(org).into_iter().skip(1) {
+            if book(org) != book(node) {
+                return Err(format!("I2: nodes {org} and {node} have different books"));
+            }
+            if let Some((one, other)) =
+                desk(org).iter().zip(&desk(node)).find(|(one, other)| one != other)
+            {
+                let letters = (char::from(one.0[0]), char::from(other.0[0]));
+                return Err(format!("nodes {org} and {node} differ on the desk: {letters:?}"));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Who reads a field sees the publisher's value; who does not, though it holds other grants, does
 /// not see the field at all.
 fn check_views(sim: &Sim) -> Result<(), String> {
     let (world, model) = (&sim.world, &sim.model);
-    for owner in 0..world.orgs.len() {
-        let known = Known::of(world.replica(owner));
+    for owner in 0..sim.orgs {
+        let known = Known::of(world.replica(world.main(owner)));
         for (index, record) in model.records.iter().enumerate() {
             if record.owner != owner {
                 continue;
             }
-            let book = world.replica(owner).book_row(record.kind, &record.id);
+            let book = world.replica(world.main(owner)).book_row(record.kind, &record.id);
             let book = book.map_err(|e| e.to_string())?.map(|row| row.fields).unwrap_or_default();
             if model.hostile.contains(&owner) {
                 continue;
@@ -77,9 +137,11 @@ fn check_views(sim: &Sim) -> Result<(), String> {
             for ((share, id), _) in model.names.iter().filter(|(_, named)| **named == index) {
                 let readers = model.readers(world, &known, *share, index);
                 let publishes = model.contributes(world, &known, *share, owner);
-                let honest = |org: &usize| *org != owner && !model.hostile.contains(org);
+                let honest =
+                    |org: &usize| world.home(*org) != owner && !model.hostile.contains(org);
                 for org in (0..world.orgs.len()).filter(honest) {
-                    let mine = readers.iter().filter(|g| model.grants[**g].to == org);
+                    let home = world.home(org);
+                    let mine = readers.iter().filter(|g| model.grants[**g].to == home);
                     let granted: BTreeSet<&String> =
                         mine.flat_map(|g| fields_of(&model.grants[*g].what)).collect();
                     let view = world.sees(org, &model.shares[*share].id, record.kind, id);
@@ -98,19 +160,19 @@ fn check_views(sim: &Sim) -> Result<(), String> {
 /// What a publisher says that an org sees is what that org sees.
 fn check_previews(sim: &Sim) -> Result<(), String> {
     let (world, model) = (&sim.world, &sim.model);
-    let orgs = world.orgs.len();
+    let (orgs, nodes) = (sim.orgs, world.orgs.len());
     let honest = |org: &usize| !model.hostile.contains(org);
     for (owner, org, share) in (0..orgs)
-        .flat_map(|owner| (0..orgs).map(move |org| (owner, org)))
-        .filter(|(owner, org)| owner != org && honest(owner) && honest(org))
+        .flat_map(|owner| (0..nodes).map(move |org| (owner, org)))
+        .filter(|(owner, org)| *owner != world.home(*org) && honest(owner) && honest(org))
         .flat_map(|(owner, org)| (0..model.shares.len()).map(move |share| (owner, org, share)))
     {
         // Whose right to publish has ended brings nothing up to date any more.
-        if !model.contributes(world, &Known::of(world.replica(owner)), share, owner) {
+        if !model.contributes(world, &Known::of(world.replica(world.main(owner))), share, owner) {
             continue;
         }
         let (id, section) = (&model.shares[share].id, world.id(owner));
-        let told = world.replica(owner).seen_by(id, &world.id(org), None, usize::MAX);
+        let told = world.replica(world.main(owner)).seen_by(id, &world.id(org), None, usize::MAX);
         let told = told.map_err(|e| e.to_string())?.into_iter().filter(|v| v.section == section);
         let mut seen = Vec::new();
         for kind in vocabulary::Kind::ALL {
@@ -128,7 +190,7 @@ fn check_previews(sim: &Sim) -> Result<(), String> {
 /// Whoever stands in a chain knows what has ended in it.
 fn check_told(sim: &Sim) -> Result<(), String> {
     let (world, model) = (&sim.world, &sim.model);
-    let known: Vec<Known> = (0..world.orgs.len()).map(|o| Known::of(world.replica(o))).collect();
+    let known: Vec<Known> = (0..sim.orgs).map(|o| Known::of(world.replica(o))).collect();
     let honest = |org: &usize| !model.hostile.contains(org);
     for (grant, last) in model.grants.iter().enumerate() {
         let chain = model.chain(grant);
@@ -180,9 +242,10 @@ fn check_view(
 
 /// Of a record that was taken from an org, by its publisher or with the grant, no token is left on
 /// its disk.
-fn check_erased(sim: &Sim) -> Result<(), String> {
+fn check_erased(sim: &Sim, restored: &[usize]) -> Result<(), String> {
     let (world, model) = (&sim.world, &sim.model);
-    let known: Vec<Known> = (0..world.orgs.len()).map(|o| Known::of(world.replica(o))).collect();
+    let known: Vec<Known> =
+        (0..sim.orgs).map(|o| Known::of(world.replica(world.main(o)))).collect();
     for org in (0..world.orgs.len()).filter(|org| !model.hostile.contains(org)) {
         let found: BTreeSet<usize> = world.orgs[org]
             .disk
@@ -194,15 +257,16 @@ fn check_erased(sim: &Sim) -> Result<(), String> {
             let super::model::Secret::Value { record, field, .. } = &model.secrets[token] else {
                 continue;
             };
-            let owner = model.records[*record].owner;
-            if model.hostile.contains(&owner) || owner == org && !model.records[*record].deleted {
+            let (owner, home) = (model.records[*record].owner, world.home(org));
+            let own = owner == home && (!model.records[*record].deleted || restored.contains(&org));
+            if model.hostile.contains(&owner) || own {
                 continue;
             }
             let reads = (0..model.shares.len()).any(|share| {
                 let readers = model.readers(world, &known[owner], share, *record);
-                readers.iter().any(|g| model.grants[*g].to == org && model.covers(*g, field))
+                readers.iter().any(|g| model.grants[*g].to == home && model.covers(*g, field))
             });
-            if !reads && !model.may_keep(org, *record) {
+            if !reads && !model.may_keep(home, *record) {
                 return Err(format!(
                     "I6: org {org} still holds {field} of #{record} of org {owner}"
                 ));
@@ -215,7 +279,7 @@ fn check_erased(sim: &Sim) -> Result<(), String> {
 /// Whoever was asked to erase what was forgotten has confirmed it.
 fn check_erasures(sim: &Sim) -> Result<(), String> {
     for record in sim.model.forgotten.iter().map(|record| &sim.model.records[*record]) {
-        let erasures = sim.world.replica(record.owner).erasures(&record.id);
+        let erasures = sim.world.replica(sim.world.main(record.owner)).erasures(&record.id);
         for one in erasures.map_err(|e| e.to_string())? {
             if one.done_at.is_none() {
                 let owner = record.owner;
@@ -233,9 +297,9 @@ fn check_receipts(sim: &Sim) -> Result<(), String> {
         let chain = model.chain(index);
         let root = model.grants[chain[0]].from;
         let share = &model.shares[grant.share];
-        let known = Known::of(world.replica(root));
+        let known = Known::of(world.replica(world.main(root)));
         if share.opener == root && root != grant.to && model.closed(world, &known, grant.share) {
-            let receipts = world.replica(root).receipts(&share.id);
+            let receipts = world.replica(world.main(root)).receipts(&share.id);
             let given = |one: &ReceiptView| {
                 one.grant.0 == share.id.0 && one.org == world.id(grant.to) && one.done_at.is_some()
             };
@@ -247,7 +311,7 @@ fn check_receipts(sim: &Sim) -> Result<(), String> {
             let link = model.grants[*link].id;
             let issuers = chain[..=depth].iter().map(|above| model.grants[*above].from);
             for by in issuers.filter(|by| *by != grant.to) {
-                let replica = world.replica(by);
+                let replica = world.replica(world.main(by));
                 if !Known::of(replica).revoked_by(&link, &world.id(by)) {
                     continue;
                 }
@@ -288,10 +352,10 @@ fn place(leaf: &LeafRef) -> (LogId, u64, u16) {
 /// Publisher and readers have the same dossier, logs and rows of every compartment.
 fn check_agreement(sim: &Sim, rows: &[Rows]) -> Result<(), String> {
     let world = &sim.world;
-    let index = |id: &OrgId| (0..world.orgs.len()).find(|org| world.id(*org) == *id);
     let honest = |org: &usize| !sim.model.hostile.contains(org);
-    for owner in (0..world.orgs.len()).filter(honest) {
-        let replica = world.replica(owner);
+    for owner in (0..sim.orgs).filter(honest) {
+        let main = world.main(owner);
+        let replica = world.replica(main);
         let known = Known::of(replica);
         // While a right to publish has ended nobody says how far what was written under it counts.
         let whole = |share: &crate::id::ShareId| {
@@ -304,11 +368,14 @@ fn check_agreement(sim: &Sim, rows: &[Rows]) -> Result<(), String> {
                 && !dossier.retired()
         });
         for (id, _, _) in own {
-            let mine = held(replica, id, &rows[owner]);
-            for reader in replica.access().readers(id, world.clock(owner)) {
-                let Some(org) = index(&reader).filter(|org| *org != owner && honest(org)) else {
-                    continue;
-                };
+            let mine = held(replica, id, &rows[main]);
+            let readers = replica.access().readers(id, world.clock(main));
+            let holds = |org: &usize| {
+                honest(org)
+                    && *org != main
+                    && (world.home(*org) == owner || readers.contains(&world.id(*org)))
+            };
+            for org in (0..world.orgs.len()).filter(holds) {
                 let theirs = held(world.replica(org), id, &rows[org]);
                 for (what, same) in [
                     ("dossier", mine.0 == theirs.0),
@@ -477,6 +544,7 @@ fn check_shuffled(sim: &mut Sim, org: usize, rows: &Rows) -> Result<(), String> 
                 fresh.hear(&bytes, &fresh.node_key()).map_err(|error| format!("I2: {error}"))?;
             }
         }
+        fresh.commit().map_err(|e| e.to_string())?;
         for bundle in std::mem::take(&mut bundles) {
             match fresh.authorise(&bundle, None) {
                 Ok(authorised) => fresh.apply(bundle, authorised).map_err(|e| e.to_string())?,

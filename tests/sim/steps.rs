@@ -110,25 +110,56 @@ impl Sim {
     }
 
     fn some_org(&mut self) -> Option<usize> {
-        let up: Vec<usize> =
-            (0..self.world.orgs.len()).filter(|org| self.world.is_up(*org)).collect();
+        let up: Vec<usize> = (0..self.orgs).filter(|org| self.is_up(*org)).collect();
         self.choose(&up)
     }
 
+    /// Which of an org's nodes is worked on in this step.
+    pub fn node(&self, org: usize) -> usize {
+        self.at.get(org).copied().unwrap_or(org)
+    }
+
+    fn is_up(&self, org: usize) -> bool {
+        self.world.is_up(self.node(org))
+    }
+
+    /// Chooses for every org which of its nodes is worked on.
+    fn sit_down(&mut self, verb: Verb) {
+        self.at = (0..self.orgs).collect();
+        for org in 0..self.orgs {
+            let mut nodes = self.world.nodes(org);
+            if nodes.len() == 1 {
+                continue;
+            }
+            // What the main node has not heard yet does not hold yet.
+            let decides = matches!(verb, Verb::Consent) || self.dice.chance(60);
+            nodes.retain(|node| self.world.is_up(*node));
+            self.at[org] = match decides {
+                true => self.world.main(org),
+                false => self.choose(&nodes).unwrap_or(org),
+            };
+        }
+    }
+
     pub fn other_org(&mut self, than: usize) -> usize {
-        let orgs = self.world.orgs.len();
+        let orgs = self.orgs;
         (than + 1 + self.dice.below(orgs - 1)) % orgs
+    }
+
+    fn other_node(&mut self, than: usize) -> usize {
+        let nodes = self.world.orgs.len();
+        (than + 1 + self.dice.below(nodes - 1)) % nodes
     }
 
     /// An org that is up and may publish, most of the time.
     fn some_publisher(&mut self, org: usize) -> usize {
         let may = |org: &usize| {
             let gets = |g: &Grant| g.to == *org && matches!(g.what, What::Contribute);
-            self.world.is_up(*org)
+            self.is_up(*org)
                 && (self.model.shares.iter().any(|s| s.opener == *org)
                     || self.model.grants.iter().any(gets))
         };
-        let orgs: Vec<usize> = (0..self.world.orgs.len()).filter(may).collect();
+        let orgs: Vec<usize> = (0..self.orgs).filter(may).collect();
         if self.dice.chance(80) { self.choose(&orgs).unwrap_or(org) } else { org }
     }
 
@@ -150,10 +181,18 @@ impl Sim {
         org: usize,
         what: impl FnOnce(&mut Replica) -> Result<T, Refusal>,
     ) -> Result<Option<T>, String> {
+        self.act_at(self.node(org), what)
+    }
+
+    fn act_at<T>(
+        &mut self,
+        org: usize,
+        what: impl FnOnce(&mut Replica) -> Result<T, Refusal>,
+    ) -> Result<Option<T>, String> {
         let done = match self.crash.take() {
             None => self.world.act(org, what),
             Some(crash) => {
-                self.log.push(format!("  org {org} dies {crash:?}"));
+                self.log.push(format!("  node {org} dies {crash:?}"));
                 let before = Memory::of(self.world.replica(org));
                 let done = self.world.begin(org, what);
                 if crash == Crash::BeforeEffects {
@@ -170,7 +209,7 @@ impl Sim {
         match done {
             Ok(done) => Ok(Some(done)),
             Err(refusal) if refusal.class() == RefusalClass::Fault => {
-                Err(format!("I9: org {org} fails: {refusal}"))
+                Err(format!("I9: node {org} fails: {refusal}"))
             }
             Err(refusal) => {
                 self.log.push(format!("  refused: {refusal}"));
@@ -181,6 +220,7 @@ impl Sim {
 
     /// Takes one step.
     pub fn step(&mut self, verb: Verb) -> Result<(), String> {
+        self.sit_down(verb);
         let Some(mut org) = self.some_org() else { return Ok(()) };
         if matches!(verb, Verb::Place | Verb::Grant | Verb::Contribute | Verb::Create) {
             org = self.some_publisher(org);
@@ -212,12 +252,12 @@ impl Sim {
             }
             Verb::EditReceived => self.edit_received(org),
             Verb::Disconnect => {
-                let other = self.other_org(org);
-                self.world.sever(org, other);
+                let (node, other) = (self.node(org), self.other_node(org));
+                self.world.sever(node, other);
                 Ok(())
             }
             Verb::Partition => {
-                self.partition(org);
+                self.partition(self.node(org));
                 Ok(())
             }
             Verb::Heal => {
@@ -225,11 +265,12 @@ impl Sim {
                 Ok(())
             }
             Verb::Kill => {
-                self.world.kill(org);
+                self.world.kill(self.node(org));
                 Ok(())
             }
             Verb::Clock => {
-                self.world.orgs[org].skew_ms = self.some_skew();
+                let node = self.node(org);
+                self.world.orgs[node].skew_ms = self.some_skew();
                 Ok(())
             }
             Verb::Misbehave => self.misbehave(),
@@ -240,7 +281,7 @@ impl Sim {
     /// Cuts an org off from another, or a group of orgs from all others, until it is healed.
     fn partition(&mut self, org: usize) {
         let mut group = vec![org];
-        let mut rest = vec![self.other_org(org)];
+        let mut rest = vec![self.other_node(org)];
         if self.dice.chance(50) {
             let others = (0..self.world.orgs.len()).filter(|other| *other != org);
             let (with, without): (Vec<_>, Vec<_>) = others.partition(|_| self.dice.chance(40));
@@ -276,7 +317,7 @@ impl Sim {
             if placed.published.contains(&book) {
                 self.model.placed.insert((share, record));
             }
-            let publication = self.world.replica(org).publication(&id, &book);
+            let publication = self.world.replica(self.node(org)).publication(&id, &book);
             if let Ok(Some(publication)) = publication {
                 self.model.names.insert((share, publication.record), record);
             }
@@ -287,7 +328,13 @@ impl Sim {
 
     fn some_share(&mut self, org: usize) -> Option<usize> {
         let known: Vec<usize> = (0..self.model.shares.len())
-            .filter(|s| self.world.replica(org).grants.opener(&self.model.shares[*s].id).is_some())
+            .filter(|s| {
+                self.world
+                    .replica(self.node(org))
+                    .grants
+                    .opener(&self.model.shares[*s].id)
+                    .is_some()
+            })
             .collect();
         self.choose(&known)
     }
@@ -340,7 +387,7 @@ impl Sim {
     fn adopt(&mut self, org: usize) -> Result<(), String> {
         let kind = self.some_kind();
         let query = ListQuery { from: From::Partners, ..ListQuery::of(kind) };
-        let list = self.world.replica(org).list(&query).map_err(|e| e.to_string())?;
+        let list = self.world.replica(self.node(org)).list(&query).map_err(|e| e.to_string())?;
         let all: Vec<Address> = list.records.into_iter().map(|view| view.at).collect();
         let Some(at) = self.choose(&all) else { return Ok(()) };
         let Address::Received { share, record, .. } = at else { return Ok(()) };
@@ -472,7 +519,8 @@ impl Sim {
             expires_at,
         };
         let Some((id, _)) = self.act(org, |r| r.grant(new))? else { return Ok(()) };
-        let statement = self.world.replica(org).statements.get(&id.into()).map(|s| s.body());
+        let statement =
+            self.world.replica(self.node(org)).statements.get(&id.into()).map(|s| s.body());
         let Some(Body::Grant { scope, parent, .. }) = statement else {
             return Err(format!("I5: org {org} does not have its own grant"));
         };
@@ -500,9 +548,9 @@ impl Sim {
 
     /// Every node that is up notices that time has passed.
     pub fn tick(&mut self) -> Result<(), String> {
-        for org in 0..self.world.orgs.len() {
-            if self.world.is_up(org) {
-                self.act(org, |r| r.tick_over())?;
+        for node in 0..self.world.orgs.len() {
+            if self.world.is_up(node) {
+                self.act_at(node, |r| r.tick_over())?;
             }
         }
         Ok(())
@@ -535,7 +583,7 @@ impl Sim {
         let above: Vec<usize> =
             self.model.chain(grant).iter().map(|l| self.model.grants[*l].from).collect();
         let by = match self.choose(&above) {
-            Some(by) if self.dice.chance(85) && self.world.is_up(by) => by,
+            Some(by) if self.dice.chance(85) && self.is_up(by) => by,
             Some(_) | None => org,
         };
         let id = self.model.grants[grant].id;
