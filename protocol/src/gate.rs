@@ -291,7 +291,10 @@ impl Replica {
             Approach::Known | Approach::Introduced { .. } => None,
         };
         if !dialer {
-            let frame = self.gate_frame(Approach::Known);
+            // Who is known may dial while it is being paired with anew: the line is shown in answer.
+            let line = self.invited_approach().filter(|_| self.is_accepting(&node));
+            let answer = line.filter(|_| pairing.is_none()).unwrap_or(Approach::Known);
+            let frame = self.gate_frame(answer);
             self.send(conn, &frame);
         }
         match pairing {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::cast::{launch, offer, sharing};
-use super::node::{Org, PATIENCE, len, until};
+use super::node::{Org, PATIENCE, len, pair, until};
 
 fn invite(org: &Org, options: &str) -> String {
     let invite = org.ok(&format!("partner invite {options}"));
@@ -140,4 +140,20 @@ fn noise_on_the_port_is_dropped_while_partners_are_served() {
     }
     assert_eq!(len(&acme.ok("status")["partners"]), 1);
     acme.settle();
+}
+
+#[test]
+fn who_was_removed_is_a_partner_again_by_a_new_invite_from_either_side() {
+    let (acme, bright) = (Org::running("Acme Motors"), Org::running("Bright Agency"));
+    pair(&acme, &bright);
+    for (inviter, newcomer) in [(&acme, &bright), (&bright, &acme)] {
+        acme.ok("--yes partner remove bright-agency");
+        let line = invite(inviter, "");
+        newcomer.ok(&format!("partner accept {line}"));
+        for (org, other) in [(&acme, &bright), (&bright, &acme)] {
+            let partner = org.ok(&format!("partner show {}", other.alias()));
+            assert_eq!(partner["state"], "paired", "{partner:#?}");
+        }
+    }
+    launch(&acme, &bright, "title");
 }
