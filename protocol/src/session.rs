@@ -54,6 +54,8 @@ pub(crate) struct Session {
     pub announcing: bool,
     /// How far each log went when our digests were sent: all that `settled` can mean.
     pub digested: BTreeMap<LogId, u64>,
+    /// Shares of our digests that the peer has not answered: it may lack anything of them.
+    pub unanswered: BTreeSet<ShareId>,
     /// How far the peer was told of each log.
     pub announced: BTreeMap<LogId, u64>,
     /// From which position of our desk a sibling waits for more.
@@ -93,6 +95,7 @@ impl Session {
             resumed: false,
             announcing: false,
             digested: BTreeMap::new(),
+            unanswered: BTreeSet::new(),
             announced: BTreeMap::new(),
             desk_wanted: None,
             desk_heard: false,

@@ -121,6 +121,7 @@ impl Replica {
             let told = servable.values().flatten().map(|at| (at.log, at.height));
             session.digested = told.collect();
             session.announced = session.digested.clone();
+            session.unanswered = servable.keys().copied().collect();
         }
         let shares = servable
             .into_iter()
@@ -199,6 +200,7 @@ impl Replica {
         let Some(session) = self.sessions.get_mut(&conn) else { return Ok(()) };
         let (node, Some(org)) = (session.node, session.org) else { return Ok(()) };
         let digested = std::mem::take(&mut session.digested);
+        session.unanswered.retain(|share| !shares.contains(share) && !settled.contains(share));
         let mut servable = self.servable(&org);
         for share in settled {
             for at in servable.get(share).into_iter().flatten() {
@@ -216,16 +218,18 @@ impl Replica {
         Ok(())
     }
 
-    /// Sends heights in frames that are small enough. Only the last has the digest: before it has
-    /// come, nothing is settled.
+    /// Sends heights in frames that are small enough. Only the last has the digest, and only if the
+    /// peer was told the rest of the share: before that nothing is settled.
     fn send_heights(&mut self, conn: Conn, share: ShareId, digest: Nonce32, logs: &[Height]) {
+        let none = Nonce32([0; 32]);
         let mut rest = logs;
         while rest.len() > FRAME_LOGS {
             let (first, later) = rest.split_at(FRAME_LOGS);
-            let (digest, logs) = (Nonce32([0; 32]), first.to_vec());
-            self.send(conn, &Frame::Heights { share, digest, logs });
+            self.send(conn, &Frame::Heights { share, digest: none, logs: first.to_vec() });
             rest = later;
         }
+        let told = self.sessions.get(&conn).is_some_and(|s| !s.unanswered.contains(&share));
+        let digest = if told || broken(Law::Unanswered) { digest } else { none };
         self.send(conn, &Frame::Heights { share, digest, logs: rest.to_vec() });
     }
 

@@ -1,12 +1,14 @@
 //! What the random worlds found, or reading for them, each as the shortest story that shows it.
 
 use crate::book::Address;
+use crate::codec;
 use crate::facet::Edit;
 use crate::id::{RecordId, ShareId};
+use crate::message::{Frame, MAX_FRAME_BYTES};
 use crate::policy::Reshare;
 use crate::seeing::Wait;
 use crate::sharing::{GrantState, NewGrant};
-use crate::statement::Scope;
+use crate::statement::{Nonce32, Scope};
 use crate::value::Value;
 use crate::vocabulary::Kind;
 use crate::world::{World, contribute, fields};
@@ -379,4 +381,32 @@ fn what_was_let_in_stays_when_approval_is_reserved_and_what_waits_comes_when_it_
     world.act(A, |r| r.set_reshare(&share, Reshare::Auto)).unwrap();
     world.settle();
     assert_eq!(shown(&world, C, &at, "venue"), text("HALL"));
+}
+
+/// The digest of a share says what a peer has only once it was told all of the share.
+#[test]
+pub fn what_grows_before_a_peer_said_what_it_lacks_settles_nothing() {
+    let (mut world, share, event) = begin();
+    world.grant(A, B, share, A, title(false), 0).unwrap();
+    world.settle();
+    world.disconnect(A, B);
+    edit(&mut world, A, Address::Own { kind: Kind::Event, record: event }, "title", "SECOND");
+    world.sent.clear();
+    world.dial();
+    let frames = |world: &World| -> Vec<Frame> {
+        let to_bright = world.sent.iter().filter(|(from, to, _)| (*from, *to) == (A, B));
+        to_bright.map(|(_, _, bytes)| codec::from_bytes(bytes, MAX_FRAME_BYTES).unwrap()).collect()
+    };
+    while !frames(&world).iter().any(|frame| matches!(frame, Frame::Digests { .. })) {
+        assert!(world.deliver_one());
+    }
+    edit(&mut world, A, Address::Own { kind: Kind::Event, record: event }, "title", "THIRD");
+    let told = |frame: Frame| match frame {
+        Frame::Heights { digest, .. } => Some(digest),
+        _ => None,
+    };
+    let told: Vec<Nonce32> = frames(&world).into_iter().filter_map(told).collect();
+    assert_eq!(told, [Nonce32([0; 32])]);
+    world.settle();
+    assert!(world.holds(B, "THIRD"));
 }
