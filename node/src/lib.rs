@@ -15,6 +15,7 @@ pub mod import;
 pub mod policy;
 pub mod preset;
 pub mod join;
+pub mod renewal;
 pub mod root;
 pub mod service;
 pub mod api;

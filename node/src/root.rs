@@ -16,7 +16,7 @@ use crate::directory::{Directory, DirectoryError};
 use crate::engine::{now, random};
 use crate::join::JoinLine;
 use crate::network::NetworkHandle;
-use crate::start::CERTIFICATE_MS;
+use crate::renewal::CERTIFICATE_MS;
 
 /// Why the root key cannot do it.
 #[derive(Debug, Error)]

@@ -26,14 +26,11 @@ use crate::join::JoinLine;
 use crate::network::{
     EVENTS_CAPACITY, Limits, Network, NetworkConfig, NetworkError, NetworkEvent, NetworkHandle,
 };
+use crate::renewal::{self, CERTIFICATE_MS};
 use crate::service::shown;
 use crate::store::backup::BackupError;
 use crate::store::{self, DumpError, Engine, OpenError, Report, RewriteError, Rewritten, Step};
 
-/// How long a node's certificate is good for, in ms.
-pub const CERTIFICATE_MS: u64 = 2 * 365 * 24 * 3600 * 1000;
-/// How long before its end it is renewed, in ms.
-const RENEW_BEFORE_MS: u64 = 60 * 24 * 3600 * 1000;
 /// How long the listeners may take to come up.
 const LISTEN_MAX: Duration = Duration::from_secs(10);
 /// How long requests under way may take at the end; all of it must fit into five seconds.
@@ -265,6 +262,7 @@ impl Node {
         let org = prepared.org().to_string();
         let (engine, thread, network) = prepared.start()?;
         let listen = engine.listen();
+        tokio::spawn(renewal::keep(engine.clone(), directory.clone(), renewal::EVERY, now));
         let token = Token::new(directory.token_or_new()?);
         let listener = access::bind(config.http.value, config.behind_proxy.value).await?;
         let address = listener.local_addr()?;
@@ -337,7 +335,7 @@ impl Prepared {
         if let Some(told) = introduced(directory)? {
             replica.learn(told)?;
         }
-        renew(directory, &mut replica)?;
+        renewal::renew(directory, &mut replica, now())?;
         replica.set_addresses(reachable(&listen))?;
         Ok(Self { replica, files, network, heard, listen })
     }
@@ -364,23 +362,6 @@ fn introduced(directory: &Directory) -> Result<Option<Vec<Statement>>, StartErro
     let damaged = || DirectoryError::Damaged { path: path.clone() };
     let line = String::from_utf8(directory.read(&path)?).map_err(|_| damaged())?;
     Ok(Some(JoinLine::parse(&line).ok_or_else(damaged)?.statements))
-}
-
-/// Renews the node's certificate in time, where the root key is at hand.
-fn renew(directory: &Directory, replica: &mut Replica) -> Result<(), StartError> {
-    let (org, node) = (replica.me().org, replica.node_key());
-    let ends = replica.directory().expires_at(&org, &node).unwrap_or(0);
-    let ended = replica.directory().is_ended(&org, &node);
-    if ended || ends > now() + RENEW_BEFORE_MS {
-        return Ok(());
-    }
-    let Some(keys) = org_keys(directory)? else {
-        tracing::warn!("the node's certificate ends soon: entente node certify --org-key FILE");
-        return Ok(());
-    };
-    let at = Hlc::default().tick(now());
-    let renewed = keys.certify(replica.me(), node, None, at, now() + CERTIFICATE_MS);
-    Ok(replica.learn(vec![renewed])?)
 }
 
 /// The root keys of the org, if they are in the data directory.

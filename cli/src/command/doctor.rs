@@ -126,9 +126,18 @@ fn node(session: &Session<'_>) -> Vec<Finding> {
         Err(error) => vec![finding("node", Err((error.to_string(), "see its log")))],
         Ok(status) => {
             let runs = finding("node", Ok(format!("runs at {}", status.http)));
-            vec![runs, store(&status.store)]
+            vec![runs, certificate(&status), store(&status.store)]
         }
     }
+}
+
+/// A node without its company's key cannot renew its certificate itself.
+fn certificate(status: &Status) -> Finding {
+    let until = &status.certificate;
+    let found = format!("good until {} ({} days)", until.ends_at, until.days_left);
+    let advice = format!("entente node certify {} --org-key FILE", status.node);
+    let check = "certificate".into();
+    Finding { check, ok: !until.overdue, found, advice: until.overdue.then_some(advice) }
 }
 
 fn store(store: &StoreStatus) -> Finding {

@@ -37,6 +37,8 @@ pub struct Status {
     pub org: OwnOrg,
     /// Its node id.
     pub node: String,
+    /// Until when partners take it for a node of this org.
+    pub certificate: Certificate,
     /// Where its API and pages are.
     pub http: String,
     /// Where partners reach it.
@@ -59,6 +61,17 @@ pub struct OwnOrg {
     pub id: String,
     /// Its name.
     pub name: String,
+}
+
+/// How long a node's certificate is good for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Certificate {
+    /// When it ends.
+    pub ends_at: String,
+    /// How many whole days are left; 0 on the last day and after its end.
+    pub days_left: u64,
+    /// Whether the node should have renewed it by now, and has not.
+    pub overdue: bool,
 }
 
 /// How the exchange with one partner stands.

@@ -5,7 +5,11 @@ use entente_protocol::vocabulary::{self, Kind};
 
 use super::problem::Problem;
 use super::{Answer, Replica, shown, when};
-use crate::api::node::{Field, Label, Owed, OwedTo, OwnOrg, PartnerStatus, Status, StoreStatus};
+use crate::api::node::{
+    Certificate, Field, Label, Owed, OwedTo, OwnOrg, PartnerStatus, Status, StoreStatus,
+};
+use crate::engine::now;
+use crate::renewal::RENEW_BEFORE_MS;
 
 /// How the node stands; what concerns sockets and files is the shell's to say.
 pub fn status(
@@ -17,9 +21,16 @@ pub fn status(
     let partners = replica.partner_list();
     let me = replica.me();
     let remains = replica.remains()?;
+    let ends_at = replica.directory().expires_at(&me.org, &replica.node_key()).unwrap_or(0);
+    let left = ends_at.saturating_sub(now());
     Ok(Status {
         org: OwnOrg { id: me.org.to_string(), name: me.name.clone() },
         node: shown::node_id(&replica.node_key()),
+        certificate: Certificate {
+            ends_at: when::show(ends_at),
+            days_left: left / (24 * 3600 * 1000),
+            overdue: left < RENEW_BEFORE_MS,
+        },
         http,
         listen,
         partners: partners
