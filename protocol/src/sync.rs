@@ -554,7 +554,7 @@ impl Replica {
         let done: Vec<ShareId> =
             session.settling.keys().filter(|share| !open.contains(share)).copied().collect();
         if done.is_empty() {
-            return Ok(());
+            return self.note_met(conn);
         }
         let node = session.node;
         for share in done {

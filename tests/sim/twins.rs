@@ -53,14 +53,6 @@ impl Sim {
             self.put_back(org, &copies[org]);
         }
         self.settle()?;
-        // Who would let it in may have gone back too and not know it any more: people say go on.
-        for org in alone.iter().copied() {
-            if !self.world.replica(org).has_to_meet().is_empty() {
-                self.log.push(format!("  org {org} goes on"));
-                self.world.act(org, |r| r.go_on()).map_err(|e| e.to_string())?;
-            }
-        }
-        self.settle()?;
         alone.iter().for_each(|org| self.name_anew(*org));
         check_restored(self, &alone).map_err(|what| format!("put back: {what}"))
     }
