@@ -94,7 +94,7 @@ impl Rewriting {
         let stepped = self.rewriter.step();
         begun.watch.longest = begun.watch.longest.max(start.elapsed());
         let done = match stepped {
-            Ok(Step::Copied) => return Ok(()),
+            Ok(Step::Copied | Step::Removing) => return Ok(()),
             Ok(Step::Done(done)) => Ok(done),
             Err(error) => Err(error),
         };

@@ -81,7 +81,7 @@ impl Store for BeingRewritten {
         self.store.commit(batch)?;
         for _ in 0..2 {
             match self.rewriter.step().unwrap() {
-                Step::Copied => {}
+                Step::Copied | Step::Removing => {}
                 Step::Done(_) => self.rounds += 1,
             }
         }

@@ -1,22 +1,25 @@
 //! Writing the store anew, so that erased and overwritten bytes are gone from its files: the
 //! entries are copied into a fresh engine beside the old one, a part at a time, while commits go on
-//! and reach both; then the sentinel names the new one and the old one is removed.
+//! and reach both; then the sentinel names the new one and a thread of its own removes the old one.
 //!
 //! At any moment one complete store exists, and the sentinel says which: the copy gets its manifest
 //! last, the sentinel changes in one rename, and what it does not name is removed at the next open.
 
 use std::ops::Bound;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use entente_protocol::store::StoreError;
 use thiserror::Error;
 
-use super::OpenError;
 use super::check::{self, Manifest, Sentinel, fingerprint};
 use super::sled::{
     CHUNK, ENTRY, Files, MANIFEST_KEY, OWN, Shared, SledError, State, Writes, engine,
 };
+use super::{OpenError, at};
 
 /// What one step copies at most: bounds how long commits and readers wait for it. Steps are small
 /// in tests, so that commits come between them.
@@ -24,6 +27,8 @@ const STEP_ENTRIES: usize = if cfg!(test) { 3 } else { 1024 };
 const STEP_BYTES: usize = 1 << 20;
 /// The copy is made durable as it grows, so that the last step has little left to wait for.
 const SYNC_BYTES: usize = 8 << 20;
+/// What one step waits at most for the old files to be gone.
+const REMOVAL_WAIT: Duration = Duration::from_millis(5);
 
 /// Why a store was not written anew; it is as it was.
 #[derive(Debug, Error)]
@@ -53,6 +58,8 @@ impl std::fmt::Debug for Rewriter {
 pub enum Step {
     /// A part was copied; more is left.
     Copied,
+    /// The new store is in place; the old files are being removed.
+    Removing,
     /// The new store is in place and the old files are gone.
     Done(Rewritten),
 }
@@ -86,9 +93,12 @@ impl Rewriter {
         self.shared.alone(|state| Ok(state.copy.is_some())).unwrap_or(false)
     }
 
-    /// Begins a copy, copies a part, or completes it. After an error nothing of the copy is left,
-    /// and the store goes on as it is.
+    /// Begins a copy, copies a part, puts it in place, or waits for the old files to be gone. After
+    /// an error nothing of the copy is left, and the store goes on as it is.
     pub fn step(&self) -> Result<Step, RewriteError> {
+        if let Some(step) = self.await_removal()? {
+            return Ok(step);
+        }
         self.shared.alone(|state| {
             let stepped = step(&self.shared, state);
             if stepped.is_err() {
@@ -98,8 +108,24 @@ impl Rewriter {
         })?
     }
 
-    /// Gives up a copy that was begun.
+    /// What became of the old files; none when no step is to say so.
+    fn await_removal(&self) -> Result<Option<Step>, RewriteError> {
+        let mut removal = self.shared.removal();
+        let Some(under_way) = &mut *removal else { return Ok(None) };
+        if under_way.is_under_way(REMOVAL_WAIT) {
+            return Ok(Some(Step::Removing));
+        }
+        let done = under_way.done;
+        removal.take().map_or(Ok(()), Removal::finish)?;
+        Ok(done.map(Step::Done))
+    }
+
+    /// Gives up a copy that was begun. One that is in place stays there, and no step says any more
+    /// that it is done.
     pub fn give_up(&self) -> Result<(), StoreError> {
+        if let Some(removal) = &mut *self.shared.removal() {
+            removal.done = None;
+        }
         self.shared.alone(|state| {
             give_up(state, &self.shared.directory);
             Ok(())
@@ -118,15 +144,17 @@ fn step(shared: &Shared, state: &mut State) -> Result<Step, RewriteError> {
     }
     let bytes = |files: &Files| files.tree.size_on_disk().unwrap_or(0);
     let bytes_before = bytes(&state.live);
-    complete(shared, state)?;
+    let Some(old) = complete(shared, state)? else { return Ok(Step::Copied) };
     let Manifest { entries, .. } = state.manifest;
-    Ok(Step::Done(Rewritten { entries, bytes_before, bytes_after: bytes(&state.live) }))
+    let done = Rewritten { entries, bytes_before, bytes_after: bytes(&state.live) };
+    *shared.removal() = Some(Removal::begin(old, &shared.directory, done)?);
+    Ok(Step::Removing)
 }
 
-/// Puts the copy in place. Once the sentinel may name it, an error leaves open which store the next
+/// Puts the copy in place and gives back what was there. Once the sentinel may name it, an error leaves open which store the next
 /// start finds, so that nothing may be written to either.
-fn complete(shared: &Shared, state: &mut State) -> Result<(), RewriteError> {
-    let Some(copy) = state.copy.take() else { return Ok(()) };
+fn complete(shared: &Shared, state: &mut State) -> Result<Option<Files>, RewriteError> {
+    let Some(copy) = state.copy.take() else { return Ok(None) };
     let manifest = state.manifest;
     if (copy.entries, copy.chunks, copy.sum) != (manifest.entries, manifest.chunks, manifest.sum) {
         drop(copy);
@@ -135,14 +163,11 @@ fn complete(shared: &Shared, state: &mut State) -> Result<(), RewriteError> {
     copy.files.sync()?;
     copy.files.tree.insert(MANIFEST_KEY, manifest.encode()).map_err(engine)?;
     copy.files.sync()?;
-    let old = state.live.side;
     let sentinel = Sentinel { id: manifest.id, side: copy.files.side };
     state.failed = true;
     check::write_sentinel(&shared.directory, sentinel)?;
     state.failed = false;
-    shared.replace(state, copy.files);
-    check::remove_engine(&shared.directory, old)?;
-    Ok(())
+    Ok(Some(shared.replace(state, copy.files)))
 }
 
 /// Lets a commit reach the copy as far as that has come. A copy that cannot follow is given up: the
@@ -162,6 +187,58 @@ fn give_up(state: &mut State, directory: &Path) {
         && let Err(error) = check::remove_engine(directory, state.live.side.other())
     {
         tracing::warn!(%error, "files of a copy of the store were left behind");
+    }
+}
+
+/// Old files on their way out, on a thread of its own: letting go of an engine and freeing hundreds
+/// of megabytes takes up to a second. Waited for when dropped.
+pub(super) struct Removal {
+    /// What was done, for who waits to hear that it is complete.
+    done: Option<Rewritten>,
+    ended: Receiver<()>,
+    thread: Option<JoinHandle<Result<(), OpenError>>>,
+}
+
+impl Removal {
+    fn begin(old: Files, directory: &Path, done: Rewritten) -> Result<Self, OpenError> {
+        let (ends, ended) = sync_channel::<()>(0);
+        let owned = directory.to_owned();
+        let remove = move || {
+            let _ends = ends;
+            let side = old.side;
+            drop(old);
+            check::remove_engine(&owned, side)
+        };
+        let thread = thread::Builder::new().name("removal".into()).spawn(remove);
+        let thread = Some(thread.map_err(at(directory))?);
+        Ok(Self { done: Some(done), ended, thread })
+    }
+
+    fn is_under_way(&self, wait: Duration) -> bool {
+        self.ended.recv_timeout(wait) == Err(RecvTimeoutError::Timeout)
+    }
+
+    fn finish(mut self) -> Result<(), RewriteError> {
+        let Some(thread) = self.thread.take() else { return Ok(()) };
+        let removed = thread.join().map_err(|_| engine(SledError::Panicked))?;
+        Ok(removed?)
+    }
+}
+
+impl Drop for Removal {
+    fn drop(&mut self) {
+        // What could not be removed is removed at the next open.
+        if let Some(thread) = self.thread.take()
+            && !matches!(thread.join(), Ok(Ok(())))
+        {
+            tracing::warn!("old files of the store were left behind");
+        }
+    }
+}
+
+impl Shared {
+    fn removal(&self) -> MutexGuard<'_, Option<Removal>> {
+        self.removal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

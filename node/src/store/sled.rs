@@ -9,7 +9,7 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use ::sled::IVec;
@@ -19,7 +19,7 @@ use thiserror::Error;
 use super::behind::{self, Afterwards, Behind};
 use super::check::{CommitCounter, Manifest, Side, StoreId, fingerprint};
 use super::encoding::{self, CHUNK_BYTES, Chunks, Encoder, Flaw, MAX_VALUE_BYTES};
-use super::rewrite::{self, Copy, Rewriter};
+use super::rewrite::{self, Copy, Removal, Rewriter};
 use super::{DirectoryLock, OpenError, at};
 
 /// The longest key that is taken. An inner page of the engine holds some 300 of them and must stay
@@ -78,6 +78,8 @@ pub(super) struct Shared {
     failed: AtomicBool,
     pub directory: PathBuf,
     pub cache_bytes: u64,
+    /// What a new store took the place of, until it is gone.
+    pub removal: Mutex<Option<Removal>>,
     // Dropped last: the directory is ours until the engine has let go.
     pub lock: Arc<DirectoryLock>,
 }
@@ -178,7 +180,8 @@ impl SledStore {
         let own = RwLock::new(state.live.tree.clone());
         let (state, failed) = (RwLock::new(state), AtomicBool::new(false));
         let directory = directory.to_owned();
-        let shared = Shared { state, own, failed, directory, cache_bytes, lock };
+        let removal = Mutex::default();
+        let shared = Shared { state, own, failed, directory, cache_bytes, removal, lock };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -324,11 +327,10 @@ impl Shared {
         guarded(|| read(&own))
     }
 
-    /// Puts other files in the place of those that are read and written. Returns when the engine of
-    /// the old ones has been let go.
-    pub fn replace(&self, state: &mut State, files: Files) {
+    /// Puts other files in the place of those that are read and written, and gives those back.
+    pub fn replace(&self, state: &mut State, files: Files) -> Files {
         *self.own.write().unwrap_or_else(PoisonError::into_inner) = files.tree.clone();
-        drop(std::mem::replace(&mut state.live, files));
+        std::mem::replace(&mut state.live, files)
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {

@@ -1,6 +1,7 @@
 //! Erased bytes are gone from the files, and no crash loses anything.
 
-use std::fs;
+use std::path::PathBuf;
+use std::{fs, io};
 
 use entente_protocol::store::{Batch, MemoryStore, Store};
 
@@ -55,16 +56,25 @@ fn what_was_removed_is_in_no_file_once_the_store_is_written_anew() {
     assert!(scratch.0.join("sled/db").exists() && !scratch.0.join("sled-2").exists());
 }
 
+/// Copies what is there; files may go meanwhile, as old ones do.
 fn copy_directory(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path()) {
-        let target = to.join(entry.file_name().unwrap());
-        if entry.is_dir() {
-            copy_directory(&entry, &target);
-        } else {
-            fs::copy(&entry, &target).unwrap();
+    for entry in fs::read_dir(from).into_iter().flatten().map_while(Result::ok) {
+        let (path, target) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            copy_directory(&path, &target);
+        } else if let Err(error) = fs::copy(&path, &target) {
+            assert_eq!(error.kind(), io::ErrorKind::NotFound, "{}", path.display());
         }
     }
+}
+
+fn files_of(directory: &Path) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for path in fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.is_dir() { all.extend(files_of(&path)) } else { all.push(path) }
+    }
+    all
 }
 
 #[test]
@@ -118,7 +128,16 @@ fn a_node_killed_at_any_step_of_a_rewrite_finds_all_it_had() {
                 copy_directory(&scratch.0, &both.0);
                 copy_directory(&before.0.join(old), &both.0.join(old));
                 same_after_kill(&model, &before.0);
-                same_after_kill(&model, &both.0);
+                // And with ever fewer of the old files.
+                let old_files = files_of(&both.0.join(old));
+                for gone in 0..=old_files.len() {
+                    let part = Scratch::new();
+                    copy_directory(&both.0, &part.0);
+                    for file in &old_files[..gone] {
+                        fs::remove_file(part.0.join(file.strip_prefix(&both.0).unwrap())).unwrap();
+                    }
+                    same_after_kill(&model, &part.0);
+                }
                 break;
             }
             random(&mut model, &mut store);
@@ -156,4 +175,30 @@ fn a_copy_that_is_given_up_leaves_nothing_and_changes_nothing() {
     drop((store, rewriter));
     fs::remove_dir(scratch.0.join("sentinel.new")).unwrap();
     assert_eq!(open(&scratch.0, SMALL).unwrap().scan(&[], &[], 99).unwrap().len(), 8);
+}
+
+#[test]
+fn old_files_are_removed_beside_commits_and_nothing_is_done_before_they_are_gone() {
+    let scratch = Scratch::new();
+    let mut store = open(&scratch.0, SMALL).unwrap();
+    for n in 0..9u8 {
+        put(&mut store, &[(&[n], Some(&[n; 40]))]);
+    }
+    let rewriter = store.rewriter();
+    let in_place = || while rewriter.step().unwrap() != Step::Removing {};
+    in_place();
+    put(&mut store, &[(b"meanwhile", Some(b"v"))]);
+    while rewriter.step().unwrap() == Step::Removing {}
+    assert!(!scratch.0.join("sled").exists() && scratch.0.join("sled-2").exists());
+    // Given up when it is in place already: what is said to be done was begun later.
+    in_place();
+    put(&mut store, &[(b"later", Some(b"v"))]);
+    rewriter.give_up().unwrap();
+    assert_eq!(rewrite_all(&store).entries, 11);
+    assert!(!scratch.0.join("sled").exists() && scratch.0.join("sled-2").exists());
+    // Who opens it next waits for nothing, whenever it was let go.
+    in_place();
+    drop((store, rewriter));
+    assert!(scratch.0.join("sled").exists() && !scratch.0.join("sled-2").exists());
+    assert_eq!(open(&scratch.0, SMALL).unwrap().scan(&[], &[], 99).unwrap().len(), 11);
 }
