@@ -1,10 +1,10 @@
 //! Who is sent what: the statements due to an org, in an order in which they can be taken.
 //! Due statements only grow, so a peer's outbox is append-only and a cursor says how far it got.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::codec;
-use crate::id::{OrgId, PublicKey, StatementId};
+use crate::id::{GrantId, OrgId, PublicKey, StatementId};
 use crate::keys;
 use crate::mutation::{Law, broken};
 use crate::refusal::Refusal;
@@ -65,14 +65,12 @@ impl Replica {
         for receipt in self.receipts_for(org) {
             due.add(receipt);
         }
+        // Many orders name the same grant.
+        let mut concerns: BTreeMap<GrantId, bool> = BTreeMap::new();
         for statement in self.statements.values() {
             match statement.body() {
                 Body::Erase { only_for: Some(grant), .. } => {
-                    let chain = self.grants.chain(grant).unwrap_or_default();
-                    let below = self.grants.below(grant);
-                    let concerned = chain.iter().any(|l| l.author == *org || l.to.org == *org)
-                        || below.iter().any(|l| l.to.org == *org);
-                    if concerned {
+                    if *concerns.entry(*grant).or_insert_with(|| self.concerns(grant, org)) {
                         due.add(statement.id());
                     }
                 }
@@ -92,6 +90,13 @@ impl Replica {
             }
         }
         due.list
+    }
+
+    /// Whether an org stands in a grant's chain or below it.
+    fn concerns(&self, grant: &GrantId, org: &OrgId) -> bool {
+        let chain = self.grants.chain(grant).unwrap_or_default();
+        chain.iter().any(|link| link.author == *org || link.to.org == *org)
+            || self.grants.below(grant).iter().any(|link| link.to.org == *org)
     }
 
     /// Rotations, certificates and profile of an org.
@@ -216,6 +221,8 @@ impl Replica {
             self.peers.iter().filter_map(|(node, peer)| Some((*node, peer.org?))).collect();
         for (node, org) in peers {
             let mut due = self.due(&org);
+            let outbox = self.outboxes.get(&node);
+            due.retain(|id| !outbox.is_some_and(|outbox| outbox.contains(id)));
             due.sort_by_key(|id| self.turn_in_outbox(id));
             for id in due {
                 self.add_to_outbox(&node, id)?;
@@ -264,7 +271,7 @@ impl Replica {
             .chain([me])
             .collect();
         // Anybody may certify anybody's node: no org's word takes away where another says it is.
-        let mut reach: std::collections::BTreeMap<_, BTreeSet<String>> = Default::default();
+        let mut reach: BTreeMap<_, BTreeSet<String>> = Default::default();
         for org in wanted {
             let nodes: Vec<_> = self.directory.acting_nodes(org, self.now).copied().collect();
             for node in nodes.into_iter().filter(|node| *node != self.node_key()) {

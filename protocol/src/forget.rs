@@ -15,6 +15,7 @@ use crate::id::{CompartmentId, GrantId, OrgId, RecordId, ShareId, StatementId};
 use crate::ingest::FacetRow;
 use crate::keys::{self, FacetKey};
 use crate::mutation::{Law, broken};
+use crate::receipt::Audiences;
 use crate::refusal::Refusal;
 use crate::replica::Replica;
 use crate::section::Publication;
@@ -365,11 +366,11 @@ impl Replica {
     /// Who was ordered to erase a customer, or what was noted about it, and who has done so.
     pub fn erasures(&self, record: &RecordId) -> Result<Vec<Erasure>, Refusal> {
         let forgotten: Forgotten = self.read(&keys::forgotten(record))?.unwrap_or_default();
-        let orders: BTreeSet<StatementId> = forgotten.orders.into_iter().collect();
-        let shares: BTreeSet<ShareId> = self.grants.shares().copied().collect();
+        let mut audiences = Audiences::default();
         let mut all: BTreeMap<(ShareId, OrgId), Erasure> = BTreeMap::new();
-        for share in shares {
-            for one in self.receipts(&share).into_iter().filter(|one| orders.contains(&one.of)) {
+        for of in forgotten.orders {
+            for one in self.receipts_of_erasure(of, &mut audiences) {
+                let Some(share) = self.grants.share_of(&one.grant) else { continue };
                 let (org, asked_at, done_at) = (one.org, one.asked_at, one.done_at);
                 let new = Erasure { share, org, asked_at, done_at };
                 let known = all.entry((share, org)).or_insert(new);

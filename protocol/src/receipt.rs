@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::grant::Grants;
 use crate::id::{GrantId, OrgId, ShareId, StatementId};
 use crate::mutation::{Law, broken};
 use crate::refusal::Refusal;
@@ -85,6 +86,28 @@ impl Receipts {
     }
 }
 
+/// Who has to answer orders. Many orders name the same grant: whom it concerns is found once.
+#[derive(Default)]
+pub(crate) struct Audiences(BTreeMap<GrantId, BTreeMap<OrgId, BTreeSet<OrgId>>>);
+
+impl Audiences {
+    /// Who has to answer an order, each with those whom its answer goes to: the issuers above it.
+    pub fn of(
+        &mut self,
+        grants: &Grants,
+        order: Order,
+    ) -> impl Iterator<Item = (&OrgId, &BTreeSet<OrgId>)> {
+        let below = self.0.entry(order.grant).or_insert_with(|| {
+            let mut below: BTreeMap<OrgId, BTreeSet<OrgId>> = BTreeMap::new();
+            for grant in grants.ended_with(&order.grant) {
+                below.entry(grant.to.org).or_default().extend(grants.issuers_above(&grant.id));
+            }
+            below
+        });
+        below.iter().filter(move |(org, _)| **org != order.author)
+    }
+}
+
 impl Replica {
     /// Every known statement that asks for receipts and may.
     pub(crate) fn orders(&self) -> impl Iterator<Item = Order> {
@@ -92,22 +115,16 @@ impl Replica {
         let revocations = revocations.map(|(of, grant)| (of, Asked::Revocation, grant));
         let erasures = self.receipts.erasures.iter();
         let erasures = erasures.map(|(of, grant)| (*of, Asked::Erasure, *grant));
-        revocations.chain(erasures).filter_map(|(of, asked, grant)| {
-            let author = self.statements.get(&of)?.author();
-            let publisher = || self.grants.get(&grant).map(|info| info.section);
-            let may = asked == Asked::Revocation || publisher() == Some(author);
-            may.then_some(Order { of, asked, grant, author })
-        })
+        let all = revocations.chain(erasures);
+        all.filter_map(|(of, asked, grant)| self.order(of, asked, grant))
     }
 
-    /// Who has to answer an order, each with those whom its answer goes to: the issuers above it.
-    pub(crate) fn addressees(&self, order: &Order) -> BTreeMap<OrgId, BTreeSet<OrgId>> {
-        let mut all: BTreeMap<OrgId, BTreeSet<OrgId>> = BTreeMap::new();
-        for grant in self.grants.ended_with(&order.grant) {
-            all.entry(grant.to.org).or_default().extend(self.grants.issuers_above(&grant.id));
-        }
-        all.remove(&order.author);
-        all
+    /// A statement that asks for receipts, if it may.
+    fn order(&self, of: StatementId, asked: Asked, grant: GrantId) -> Option<Order> {
+        let author = self.statements.get(&of)?.author();
+        let publisher = || self.grants.get(&grant).map(|info| info.section);
+        let may = asked == Asked::Revocation || publisher() == Some(author);
+        may.then_some(Order { of, asked, grant, author })
     }
 
     /// Orders to this org that it has not answered.
@@ -117,11 +134,11 @@ impl Replica {
 
     /// Orders to this org, those that it has answered only if asked for.
     pub(crate) fn orders_to_me(&self, answered: bool) -> Vec<Order> {
-        let me = self.me.party.org;
+        let (me, mut audiences) = (self.me.party.org, Audiences::default());
         let mine = |order: &Order| {
             order.author != me
                 && (answered || !self.receipt_of(order, &me))
-                && self.addressees(order).contains_key(&me)
+                && audiences.of(&self.grants, *order).any(|(org, _)| *org == me)
         };
         self.orders().filter(mine).collect()
     }
@@ -152,12 +169,13 @@ impl Replica {
 
     /// Every receipt that is due to an org: answers to orders below a link that it signed.
     pub(crate) fn receipts_for(&self, org: &OrgId) -> Vec<StatementId> {
-        let mut due = Vec::new();
-        for order in self.orders().filter(|order| self.receipts.given.contains_key(&order.of)) {
-            let addressees = self.addressees(&order);
-            let given = self.receipts.given.get(&order.of);
-            for (from, (_, receipt)) in given.into_iter().flatten() {
-                if addressees.get(from).is_some_and(|issuers| issuers.contains(org)) {
+        let (mut due, mut audiences) = (Vec::new(), Audiences::default());
+        for order in self.orders() {
+            let Some(given) = self.receipts.given.get(&order.of) else { continue };
+            for (from, issuers) in audiences.of(&self.grants, order) {
+                if issuers.contains(org)
+                    && let Some((_, receipt)) = given.get(from)
+                {
                     due.push(*receipt);
                 }
             }
@@ -167,30 +185,41 @@ impl Replica {
 
     /// Who below this org's grants in a share has confirmed what it was asked, and who has not.
     pub fn receipts(&self, share: &ShareId) -> Vec<ReceiptView> {
-        let me = self.me.party.org;
-        let mut all = Vec::new();
+        let (mut all, mut audiences) = (Vec::new(), Audiences::default());
         for order in self.orders() {
-            let Some(statement) = self.statements.get(&order.of) else { continue };
-            if self.grants.share_of(&order.grant) != Some(*share) {
-                continue;
-            }
-            for (org, issuers) in self.addressees(&order) {
-                if !issuers.contains(&me) {
-                    continue;
-                }
-                let given = self.receipts.given.get(&order.of).and_then(|given| given.get(&org));
-                all.push(ReceiptView {
-                    of: order.of,
-                    asked: order.asked,
-                    grant: order.grant,
-                    author: order.author,
-                    org,
-                    done_at: given.map(|(done_at, _)| *done_at),
-                    asked_at: statement.at().millis(),
-                });
+            if self.grants.share_of(&order.grant) == Some(*share) {
+                all.extend(self.receipts_of(order, &mut audiences));
             }
         }
         all.sort_by_key(|one| (one.asked_at, one.of, one.org));
         all
+    }
+
+    /// Who below this org's grants has confirmed an order to erase, and who has not.
+    pub(crate) fn receipts_of_erasure(
+        &self,
+        of: StatementId,
+        audiences: &mut Audiences,
+    ) -> Vec<ReceiptView> {
+        let grant = self.receipts.erasures.get(&of);
+        let order = grant.and_then(|grant| self.order(of, Asked::Erasure, *grant));
+        order.map_or_else(Vec::new, |order| self.receipts_of(order, audiences))
+    }
+
+    fn receipts_of(&self, order: Order, audiences: &mut Audiences) -> Vec<ReceiptView> {
+        let me = self.me.party.org;
+        let Some(statement) = self.statements.get(&order.of) else { return Vec::new() };
+        let given = self.receipts.given.get(&order.of);
+        let below_me = audiences.of(&self.grants, order).filter(|(_, above)| above.contains(&me));
+        let view = |(org, _): (&OrgId, &BTreeSet<OrgId>)| ReceiptView {
+            of: order.of,
+            asked: order.asked,
+            grant: order.grant,
+            author: order.author,
+            org: *org,
+            done_at: given.and_then(|given| given.get(org)).map(|(done_at, _)| *done_at),
+            asked_at: statement.at().millis(),
+        };
+        below_me.map(view).collect()
     }
 }
