@@ -439,7 +439,7 @@ async fn a_slow_reader_makes_send_refuse_and_loses_nothing() {
         // The queue, the event channel, and what the sockets and the stream's window hold.
         assert!(accepted as usize * SIZE_BYTES < 40 << 20, "nothing holds the sender back");
     }
-    assert!(a.handle.queued_bytes(on_a) > 3 << 20);
+    assert!(a.handle.queued_bytes(on_a) > 1 << 20, "from a quarter on it would say writable");
     for number in 0..accepted {
         assert!(b.frame().await == noise(number, SIZE_BYTES));
     }

@@ -62,9 +62,12 @@ fn flood(frames: Flood, code: Option<&'static str>) {
         runtime.block_on(Client::enter(key.to_bytes(), &certificate, &acme));
     let flood = runtime.spawn(async move {
         let (mut sent, mut turned_out, mut position) = (0, 0, 0);
+        // Before that a node takes no more than the gate's frame.
+        let mut entered = true;
         let mut frame = frames(author, &key, 0, position);
         while !flooding.load(Ordering::Relaxed) {
-            let event = match client.send(conn, &frame) {
+            let outcome = if entered { client.send(conn, &frame) } else { SendOutcome::Closed };
+            let event = match outcome {
                 SendOutcome::Queued { .. } => {
                     sent += 1;
                     if let Frame::Statements { statements, .. } = &frame {
@@ -73,12 +76,12 @@ fn flood(frames: Flood, code: Option<&'static str>) {
                     frame = frames(author, &key, sent, position);
                     client.events.try_recv().ok()
                 }
-                // Full, or turned out: something will come.
+                // Full, turned out or not in yet: something will come.
                 _ => timeout(BREATH, client.events.recv()).await.ok().flatten(),
             };
             match event {
                 Some(NetworkEvent::Opened { conn: next, .. }) => {
-                    conn = next;
+                    (conn, entered) = (next, false);
                     client.admit(conn);
                     client.greet(conn, &certificate);
                 }
@@ -87,7 +90,7 @@ fn flood(frames: Flood, code: Option<&'static str>) {
                     // The node says from where it goes on.
                     let said = codec::from_bytes(&bytes, MAX_FRAME_BYTES);
                     if let Ok(Frame::Resume { cursor }) = said {
-                        position = cursor;
+                        (position, entered) = (cursor, true);
                         frame = frames(author, &key, sent, position);
                     }
                 }
