@@ -139,8 +139,26 @@ impl Replica {
                 orders.extend(self.order_erasure(&share, one, true, &|_| true)?);
             }
             self.delete(&Address::Own { kind: *kind, record: *one })?;
+            self.note_forgotten(one, Vec::new(), None)?;
         }
         self.note_forgotten(record, orders, reason)
+    }
+
+    /// Whether a record came too late: another node noted it about a customer before it heard that
+    /// the customer is forgotten. Then it is forgotten too.
+    pub(crate) fn forget_late(&mut self, kind: Kind, record: &RecordId) -> Result<bool, Refusal> {
+        let Some(row) = self.book_row(kind, record)? else { return Ok(false) };
+        for field in ["customer", "participation"] {
+            let Some(Value::Str(text)) = row.fields.get(field) else { continue };
+            let Some((of, named)) = Kind::parse_id(text) else { continue };
+            let forgotten = self.read::<Forgotten>(&keys::forgotten(&named))?.is_some();
+            let gone = forgotten && self.book_row(of, &named)?.is_none();
+            if gone && !broken(Law::LateNotes) {
+                self.forget_own(kind, record, None)?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Own records that are about one of these customers or participations, by their ids as they

@@ -30,6 +30,8 @@ pub(crate) enum Law {
     Selector,
     /// A passed-on grant waits for the approval that the publisher reserved.
     Approval,
+    /// What another node notes about a customer that is forgotten goes too.
+    LateNotes,
     /// Nothing is settled with a peer that has not said what it lacks.
     Unanswered,
     /// What was lost is asked for when it may be had again.

@@ -50,6 +50,7 @@ const LAWS: &[Law] = &[
     Law::Durable,
     Law::Purge,
     Law::AskForLost,
+    Law::LateNotes,
     Law::Unanswered,
     Law::RejectedIsForgotten,
     Law::Receipt,
@@ -92,6 +93,7 @@ fn story(law: Law) -> Option<fn()> {
         Law::AskForLost => {
             ending::what_was_lost_and_may_be_had_again_is_asked_for_where_it_was_offered_before
         }
+        Law::LateNotes => nodes::what_another_node_noted_about_a_forgotten_customer_goes_too,
         Law::Unanswered => found::what_grows_before_a_peer_said_what_it_lacks_settles_nothing,
         Law::ExpiryIsSaid => {
             ending::a_grant_that_expires_is_served_no_more_and_revoked_by_its_publisher

@@ -461,3 +461,26 @@ pub fn a_root_key_that_was_handed_over_certifies_nobody() {
     assert_eq!(titles(&world, B, From::Partners), ["SECOND"]);
     assert_eq!(titles(&world, third, From::Own), ["SECOND"]);
 }
+
+#[test]
+pub fn what_another_node_noted_about_a_forgotten_customer_goes_too() {
+    let (mut world, ..) = begin();
+    let twin = world.join(A, None);
+    let customer = world.create(A, Kind::Customer, &[("name", "KNOWN")]);
+    world.settle();
+    part(&mut world, &[(A, twin)]);
+    let about = Kind::Customer.id_text(&customer);
+    let noted = [("customer", about.as_str()), ("staff_name", "NOTED")];
+    let noted = world.create(twin, Kind::Participation, &noted);
+    let about = Kind::Participation.id_text(&noted);
+    world.create(twin, Kind::Followup, &[("participation", &about), ("value_band", "HIGH")]);
+    let customer = Address::Own { kind: Kind::Customer, record: customer };
+    world.act(A, |r| r.forget(&customer, None)).unwrap();
+    assert!(world.holds(twin, "NOTED") && !world.holds(A, "NOTED"));
+    world.cut.clear();
+    world.settle();
+    for (node, token) in [A, twin].into_iter().flat_map(|node| ["NOTED", "HIGH"].map(|t| (node, t)))
+    {
+        assert!(!world.holds(node, token), "{token} at {node}");
+    }
+}

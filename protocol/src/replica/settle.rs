@@ -54,8 +54,10 @@ impl Replica {
             } else if self.drop_one_left()? {
             } else if let Some((kind, record)) = self.dirty.records.pop_first() {
                 if self.decides() {
-                    self.republish(kind, &record)?;
-                    self.place_live(kind, &record)?;
+                    if !self.forget_late(kind, &record)? {
+                        self.republish(kind, &record)?;
+                        self.place_live(kind, &record)?;
+                    }
                 } else {
                     self.doubt_plans()?;
                 }
