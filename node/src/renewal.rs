@@ -38,14 +38,14 @@ pub(crate) fn renew(
     Ok(replica.learn(vec![renewed])?)
 }
 
-/// Renews it for as long as the engine runs.
+/// Renews it for as long as the engine runs; it was looked at when that began.
 pub(crate) async fn keep(
     engine: EngineHandle,
     directory: Directory,
     every: Duration,
     clock: fn() -> Millis,
 ) {
-    let mut ticks = tokio::time::interval(every);
+    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
     loop {
         ticks.tick().await;
         let directory = directory.clone();

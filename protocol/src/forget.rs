@@ -25,6 +25,9 @@ use crate::time::Millis;
 use crate::value::{Fields, Value};
 use crate::vocabulary::Kind;
 
+/// What is noted about a customer, or about what was noted.
+const NOTES: [Kind; 3] = [Kind::Participation, Kind::Interaction, Kind::Followup];
+
 /// What was ordered to have a record forgotten; kept for ever, without anything that it held.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
 struct Forgotten {
@@ -147,6 +150,9 @@ impl Replica {
     /// Whether a record came too late: another node noted it about a customer before it heard that
     /// the customer is forgotten. Then it is forgotten too.
     pub(crate) fn forget_late(&mut self, kind: Kind, record: &RecordId) -> Result<bool, Refusal> {
+        if !NOTES.contains(&kind) {
+            return Ok(false);
+        }
         let Some(row) = self.book_row(kind, record)? else { return Ok(false) };
         for field in ["customer", "participation"] {
             let Some(Value::Str(text)) = row.fields.get(field) else { continue };
@@ -170,7 +176,7 @@ impl Replica {
         let mut about = BTreeSet::new();
         while !named.is_empty() {
             let mut found = BTreeSet::new();
-            for kind in [Kind::Participation, Kind::Interaction, Kind::Followup] {
+            for kind in NOTES {
                 let book = keys::facets(kind, Some(&keys::NO_SHARE), None);
                 for_each(&self.store, &book, |key, row| {
                     let row: FacetRow = codec::own(row)?;

@@ -136,8 +136,7 @@ fn certificate(status: &Status) -> Finding {
     let until = &status.certificate;
     let found = format!("good until {} ({} days)", until.ends_at, until.days_left);
     let advice = format!("entente node certify {} --org-key FILE", status.node);
-    let check = "certificate".into();
-    Finding { check, ok: !until.overdue, found, advice: until.overdue.then_some(advice) }
+    finding("certificate", if until.overdue { Err((found, &advice)) } else { Ok(found) })
 }
 
 fn store(store: &StoreStatus) -> Finding {
