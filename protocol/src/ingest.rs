@@ -581,6 +581,7 @@ impl Replica {
             .filter(|(_, state)| state.compartment == *compartment)
             .map(|(log, _)| *log)
             .collect();
+        self.ask_no_more(compartment, &logs);
         for log in logs {
             let mut bundles = Vec::new();
             for_each(&self.store, &keys::bundles(&log), |key, _| {
@@ -593,9 +594,6 @@ impl Replica {
             self.remove(&keys::log(&log))?;
             self.logs.remove(&log);
             self.dirty.logs.insert((*compartment, log));
-        }
-        for session in self.sessions.values_mut() {
-            session.offers.retain(|_, offer| offer.height.compartment != *compartment);
         }
         for conn in self.sessions.keys().copied().collect::<Vec<_>>() {
             self.conclude(conn)?;

@@ -36,6 +36,8 @@ pub(crate) enum Law {
     Unanswered,
     /// What was lost is asked for when it may be had again.
     AskForLost,
+    /// What was deleted counts as sent by nobody.
+    AskNoMore,
     /// Of a rejected edit the value is kept only while its field is shown.
     RejectedIsForgotten,
     /// Consent decides who may see a person.

@@ -1,7 +1,7 @@
 //! Moving the data of an open session: statements by cursor, bundles on request. The receiver
 //! asks, the sender keeps a window of unacknowledged bytes, so that a slow peer holds up nobody.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::audit;
 use crate::bundle::Verified;
@@ -18,6 +18,7 @@ use crate::store::Store;
 use crate::time::Millis;
 
 mod announce;
+mod asking;
 
 /// Bytes of bundles on their way to one peer and not acknowledged.
 const WINDOW_BYTES: usize = 2 * 1024 * 1024;
@@ -303,77 +304,6 @@ impl Replica {
         Ok(head != at.head)
     }
 
-    /// Asks for offered logs that nobody else is sending. Who has less of a log than this peer is
-    /// not waited for: it may never get more.
-    pub(crate) fn request(&mut self, conn: Conn) {
-        let Some(session) = self.sessions.get(&conn) else { return };
-        let mut wants = Vec::new();
-        for (log, offer) in &session.offers {
-            let sends = |other: &&Session| {
-                let height = other.offers.get(log).map_or(0, |offer| offer.height.height);
-                other.wanted.contains(log) && height >= offer.height.height
-            };
-            if !self.sessions.values().any(|other| sends(&other))
-                && !session.stalled.contains_key(log)
-            {
-                wants.push(*log);
-            }
-        }
-        for log in wants {
-            let wanting = |(other, s): (&Conn, &Session)| s.wanted.contains(&log).then_some(*other);
-            for other in self.sessions.iter().filter_map(wanting).collect::<Vec<_>>() {
-                if let Some(session) = self.sessions.get_mut(&other) {
-                    session.wanted.remove(&log);
-                }
-                self.send(other, &Frame::Stop { log });
-            }
-            self.want(conn, log);
-        }
-    }
-
-    fn want(&mut self, conn: Conn, log: LogId) {
-        let from = self.logs.get(&log).map_or(0, |state| state.height);
-        if let Some(session) = self.sessions.get_mut(&conn) {
-            session.wanted.insert(log);
-            if let Some(offer) = session.offers.get_mut(&log) {
-                offer.asked = self.now;
-            }
-        }
-        self.send(conn, &Frame::Want { log, from });
-    }
-
-    /// A peer may offer what it never sends. Who was asked and has not moved for a while is told
-    /// to stop, and whoever was asked longest ago, or never, is asked.
-    pub(crate) fn ask_others(&mut self) {
-        let mut late: BTreeMap<LogId, (Millis, Conn)> = BTreeMap::new();
-        for (conn, session) in &self.sessions {
-            for (log, offer) in &session.offers {
-                let waited = self.now.saturating_sub(offer.since) >= PATIENCE_MS;
-                if waited && !session.stalled.contains_key(log) {
-                    let first = late.entry(*log).or_insert((offer.asked, *conn));
-                    *first = (*first).min((offer.asked, *conn));
-                }
-            }
-        }
-        for (log, (_, conn)) in late {
-            let mut slow = Vec::new();
-            for (other, session) in &mut self.sessions {
-                if let Some(offer) = session.offers.get_mut(&log) {
-                    offer.since = self.now;
-                }
-                if *other != conn && session.wanted.remove(&log) {
-                    slow.push(*other);
-                }
-            }
-            for other in slow {
-                self.send(other, &Frame::Stop { log });
-            }
-            if self.sessions.get(&conn).is_some_and(|s| !s.wanted.contains(&log)) {
-                self.want(conn, log);
-            }
-        }
-    }
-
     pub(crate) fn on_want(&mut self, conn: Conn, log: LogId, from: u64) -> Result<(), Refusal> {
         let Some(session) = self.sessions.get_mut(&conn) else { return Ok(()) };
         if session.streams.len() >= MAX_LOGS {
@@ -522,30 +452,6 @@ impl Replica {
         Ok(())
     }
 
-    fn taken(&mut self, conn: Conn, log: LogId) {
-        let height = self.logs.get(&log).map_or(0, |state| state.height);
-        for (other, session) in &mut self.sessions {
-            if let Some(offer) = session.offers.get_mut(&log) {
-                offer.since = self.now;
-            }
-            // Whoever offered it is told that it is here, whoever sent it.
-            if session.offers.get(&log).is_some_and(|offer| offer.height.height <= height) {
-                session.offers.remove(&log);
-                session.taken.insert(log);
-            } else if *other == conn {
-                session.taken.insert(log);
-            }
-        }
-    }
-
-    fn stall(&mut self, conn: Conn, log: LogId, why: &'static str) {
-        if let Some(session) = self.sessions.get_mut(&conn) {
-            session.wanted.remove(&log);
-            session.stalled.insert(log, why);
-        }
-        self.send(conn, &Frame::Stop { log });
-    }
-
     /// Settles every share of which nothing is offered any more.
     pub(crate) fn conclude(&mut self, conn: Conn) -> Result<(), Refusal> {
         let Some(session) = self.sessions.get_mut(&conn) else { return Ok(()) };
@@ -599,15 +505,5 @@ impl Replica {
             offers + s.stalled.values().filter(|why| **why != APPROVAL).count()
         };
         self.sessions.values().map(|session| of_session(session) as u64).sum()
-    }
-
-    /// Asks again for logs that were held up for a reason that is gone.
-    pub(crate) fn take_up_again(&mut self, reason: &str) {
-        for conn in self.sessions.keys().copied().collect::<Vec<_>>() {
-            if let Some(session) = self.sessions.get_mut(&conn) {
-                session.stalled.retain(|_, why| *why != reason);
-            }
-            self.request(conn);
-        }
     }
 }

@@ -539,3 +539,32 @@ pub fn what_was_lost_and_may_be_had_again_is_asked_for_where_it_was_offered_befo
     world.settle();
     assert!(world.holds(B, "FIRST"));
 }
+
+/// Acme takes a grant and gives it again while it waits for Bright, who hears of it from others first.
+#[test]
+pub fn what_is_taken_and_granted_again_while_it_flows_is_sent_again() {
+    let Story { mut world, share, grant: to_edit, .. } = begin();
+    world.pair(A, C);
+    world.grant(A, C, share, A, both(false), 0).unwrap();
+    world.act(A, |r| r.revoke(&[to_edit], 1)).unwrap();
+    let grant = world.grant(A, B, share, A, both(false), 0).unwrap();
+    world.settle();
+    let other = world.act(A, |r| r.open_share("dinner", None, None)).unwrap();
+    world.grant(A, B, other, A, both(false), 0).unwrap();
+    world.act(A, |r| r.revoke(&[grant], 1)).unwrap();
+    let mut said = world.replica(A).statements.values();
+    let of = |body: &Body| matches!(body, Body::Revoke { grant: of, .. } if *of == grant);
+    let revocation = said.find(|said| of(said.body())).expect("A has said it").bytes().to_vec();
+    world.grant(A, B, share, A, both(false), 0).unwrap();
+    let from = world.orgs[C].identity.node.public();
+    world
+        .act(B, |r| {
+            r.hear(&revocation, &from).expect("a good statement");
+            Ok(())
+        })
+        .unwrap();
+    assert!(!world.holds(B, "FIRST"), "what was taken is purged");
+    world.settle();
+    assert!(world.holds(B, "FIRST"));
+    assert_eq!(world.replica(B).unfinished(), 0, "nothing is on its way any more");
+}

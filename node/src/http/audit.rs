@@ -1,13 +1,13 @@
 //! The audit log and the disclosures of a customer, over HTTP.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use entente_protocol::audit::Head;
 
 use super::App;
-use super::input::Params;
+use super::input::{Params, Path};
 use super::problem::Failure;
 use crate::api::audit::{
     AuditLine, AuditParams, Disclosure, DisclosureParams, Verified, VerifyParams,

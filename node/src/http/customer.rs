@@ -1,12 +1,12 @@
 //! What only customers have, over HTTP: consent, and coming in from files.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 
 use super::App;
-use super::input::{Body, File, Params};
+use super::input::{Body, File, Params, Path};
 use super::problem::Failure;
 use super::progress;
 use crate::api::customer::{

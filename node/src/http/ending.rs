@@ -1,11 +1,11 @@
 //! How sharing ends, over HTTP.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 
 use super::App;
-use super::input::Body;
+use super::input::{Body, Path};
 use super::problem::Failure;
 use crate::api::Done;
 use crate::api::receipt::Receipt;

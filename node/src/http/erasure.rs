@@ -1,12 +1,12 @@
 //! Forgetting customers and adopting records, over HTTP.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::App;
-use super::input::Body;
+use super::input::{Body, Path};
 use super::problem::Failure;
 use crate::api::Made;
 use crate::api::erasure::{EraseCustomer, Erased, Erasure};

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use tokio::time::{Instant, sleep};
 
 use super::App;
-use super::input::Body;
+use super::input::{Body, Path};
 use super::problem::Failure;
 use crate::api::Done;
 use crate::api::partner::{Accepted, Alias, Invite, NewInvite, Partner, Ping};

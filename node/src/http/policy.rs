@@ -1,12 +1,12 @@
 //! The rules of shares over HTTP: as texts, by presets, approved and configured.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::App;
-use super::input::Body;
+use super::input::{Body, Path};
 use super::problem::Failure;
 use crate::api::grant::{
     Approve, Approved, PolicyChange, PolicyText, Preset, ShareConfig, ShareWith, SharedWith,

@@ -1,12 +1,12 @@
 //! Records of every kind over HTTP.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::App;
-use super::input::{Body, Params, kind};
+use super::input::{Body, Params, Path, kind};
 use super::problem::Failure;
 use crate::api::record::{
     AddParticipations, Change, Conflict, HistoryParams, ListParams, Participations, Record,

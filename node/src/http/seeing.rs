@@ -1,10 +1,10 @@
 //! Permission as it stands, over HTTP.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 
 use super::App;
-use super::input::Params;
+use super::input::{Params, Path};
 use super::problem::Failure;
 use crate::api::grant::{ExplainParams, Explanation, Matrix, MatrixParams};
 use crate::api::share::{Preview, PreviewParams};

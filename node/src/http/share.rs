@@ -1,12 +1,12 @@
 //! Shares over HTTP.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::App;
-use super::input::Body;
+use super::input::{Body, Path};
 use super::problem::Failure;
 use super::progress;
 use crate::api::Made;

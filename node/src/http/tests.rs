@@ -220,6 +220,13 @@ async fn only_an_import_may_be_long_and_it_tells_how_far_it_has_come() {
 }
 
 #[tokio::test]
+async fn a_path_that_is_no_text_is_a_problem_like_any_other() {
+    let app = app().await;
+    let (status, problem) = ask(&app, Method::GET, "/api/v1/events/%de", Json::Null).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::BAD_REQUEST, &json!("unreadable")));
+}
+
+#[tokio::test]
 async fn what_is_not_there_yet_says_so() {
     let app = app().await;
     let path = "/api/v1/customers/import?mapping=ours";

@@ -1,0 +1,143 @@
+//! What is asked for from whom: of all who offer a log one sends it, and a peer that does not move is
+//! not waited for.
+
+use std::collections::BTreeMap;
+
+use crate::id::{CompartmentId, LogId};
+use crate::message::Frame;
+use crate::mutation::{Law, broken};
+use crate::replica::{Conn, Replica};
+use crate::session::{Offer, Session};
+use crate::sync::PATIENCE_MS;
+use crate::time::Millis;
+
+impl Replica {
+    /// Asks for offered logs that nobody else is sending. Who has less of a log than this peer is
+    /// not waited for: it may never get more.
+    pub(crate) fn request(&mut self, conn: Conn) {
+        let Some(session) = self.sessions.get(&conn) else { return };
+        let mut wants = Vec::new();
+        for (log, offer) in &session.offers {
+            let sends = |other: &&Session| {
+                let height = other.offers.get(log).map_or(0, |offer| offer.height.height);
+                other.wanted.contains(log) && height >= offer.height.height
+            };
+            if !self.sessions.values().any(|other| sends(&other))
+                && !session.stalled.contains_key(log)
+            {
+                wants.push(*log);
+            }
+        }
+        for log in wants {
+            let wanting = |(other, s): (&Conn, &Session)| s.wanted.contains(&log).then_some(*other);
+            for other in self.sessions.iter().filter_map(wanting).collect::<Vec<_>>() {
+                if let Some(session) = self.sessions.get_mut(&other) {
+                    session.wanted.remove(&log);
+                }
+                self.send(other, &Frame::Stop { log });
+            }
+            self.want(conn, log);
+        }
+    }
+
+    fn want(&mut self, conn: Conn, log: LogId) {
+        let from = self.logs.get(&log).map_or(0, |state| state.height);
+        if let Some(session) = self.sessions.get_mut(&conn) {
+            session.wanted.insert(log);
+            if let Some(offer) = session.offers.get_mut(&log) {
+                offer.asked = self.now;
+            }
+        }
+        self.send(conn, &Frame::Want { log, from });
+    }
+
+    /// A peer may offer what it never sends. Who was asked and has not moved for a while is told
+    /// to stop, and whoever was asked longest ago, or never, is asked.
+    pub(crate) fn ask_others(&mut self) {
+        let mut late: BTreeMap<LogId, (Millis, Conn)> = BTreeMap::new();
+        for (conn, session) in &self.sessions {
+            for (log, offer) in &session.offers {
+                let waited = self.now.saturating_sub(offer.since) >= PATIENCE_MS;
+                if waited && !session.stalled.contains_key(log) {
+                    let first = late.entry(*log).or_insert((offer.asked, *conn));
+                    *first = (*first).min((offer.asked, *conn));
+                }
+            }
+        }
+        for (log, (_, conn)) in late {
+            let mut slow = Vec::new();
+            for (other, session) in &mut self.sessions {
+                if let Some(offer) = session.offers.get_mut(&log) {
+                    offer.since = self.now;
+                }
+                if *other != conn && session.wanted.remove(&log) {
+                    slow.push(*other);
+                }
+            }
+            for other in slow {
+                self.send(other, &Frame::Stop { log });
+            }
+            if self.sessions.get(&conn).is_some_and(|s| !s.wanted.contains(&log)) {
+                self.want(conn, log);
+            }
+        }
+    }
+
+    /// A bundle of a log was taken, or was known.
+    pub(super) fn taken(&mut self, conn: Conn, log: LogId) {
+        let height = self.logs.get(&log).map_or(0, |state| state.height);
+        for (other, session) in &mut self.sessions {
+            if let Some(offer) = session.offers.get_mut(&log) {
+                offer.since = self.now;
+            }
+            // Whoever offered it is told that it is here, whoever sent it.
+            if session.offers.get(&log).is_some_and(|offer| offer.height.height <= height) {
+                session.offers.remove(&log);
+                session.taken.insert(log);
+            } else if *other == conn {
+                session.taken.insert(log);
+            }
+        }
+    }
+
+    /// A log waits for something that this peer cannot help with.
+    pub(super) fn stall(&mut self, conn: Conn, log: LogId, why: &'static str) {
+        if let Some(session) = self.sessions.get_mut(&conn) {
+            session.wanted.remove(&log);
+            session.stalled.insert(log, why);
+        }
+        self.send(conn, &Frame::Stop { log });
+    }
+
+    /// What was deleted nobody sends here any more: should it be offered again, it is asked for anew.
+    pub(crate) fn ask_no_more(&mut self, compartment: &CompartmentId, held: &[LogId]) {
+        let mut sent = Vec::new();
+        for (conn, session) in &mut self.sessions {
+            let of = |(log, offer): (&LogId, &Offer)| {
+                (offer.height.compartment == *compartment).then_some(*log)
+            };
+            let logs: Vec<LogId> =
+                session.offers.iter().filter_map(of).chain(held.iter().copied()).collect();
+            for log in logs {
+                session.offers.remove(&log);
+                session.stalled.remove(&log);
+                if !broken(Law::AskNoMore) && session.wanted.remove(&log) {
+                    sent.push((*conn, log));
+                }
+            }
+        }
+        for (conn, log) in sent {
+            self.send(conn, &Frame::Stop { log });
+        }
+    }
+
+    /// Asks again for logs that were held up for a reason that is gone.
+    pub(crate) fn take_up_again(&mut self, reason: &str) {
+        for conn in self.sessions.keys().copied().collect::<Vec<_>>() {
+            if let Some(session) = self.sessions.get_mut(&conn) {
+                session.stalled.retain(|_, why| *why != reason);
+            }
+            self.request(conn);
+        }
+    }
+}
