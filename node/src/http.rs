@@ -28,9 +28,10 @@ use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn_with_state, map_response};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
-use axum::{Router, http};
+use axum::{Json, Router, http};
+use serde::Serialize;
 use tokio::net::TcpListener;
 
 use access::Token;
@@ -40,6 +41,7 @@ use crate::api;
 use crate::directory::Directory;
 use crate::engine::EngineHandle;
 use crate::pages;
+use crate::service::{Problem, Replica};
 
 const BODY_MAX_BYTES: usize = 1 << 20;
 const FILE_MAX_BYTES: usize = 64 << 20;
@@ -66,6 +68,29 @@ pub struct App {
     pub engine: EngineHandle,
     /// What the API needs to know of its surroundings.
     pub settings: Arc<HttpSettings>,
+}
+
+/// What a handler answers.
+type Answer<T> = Result<Json<T>, Failure>;
+
+impl App {
+    /// What a job at the replica returns.
+    async fn call<T, F>(&self, job: F) -> Answer<T>
+    where
+        F: FnOnce(&mut Replica) -> Result<T, Problem> + Send + 'static,
+        T: Send + 'static,
+    {
+        Ok(Json(self.engine.call(job).await?))
+    }
+
+    /// The same, where one path answers with several shapes.
+    async fn respond<T, F>(&self, job: F) -> Result<Response, Failure>
+    where
+        F: FnOnce(&mut Replica) -> Result<T, Problem> + Send + 'static,
+        T: Serialize + Send + 'static,
+    {
+        self.call(job).await.map(Json::into_response)
+    }
 }
 
 /// Every route.

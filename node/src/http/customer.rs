@@ -1,14 +1,13 @@
 //! What only customers have, over HTTP: consent, and coming in from files.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 
-use super::App;
 use super::input::{Body, File, Params, Path};
 use super::problem::Failure;
 use super::progress;
+use super::{Answer, App};
 use crate::api::customer::{
     Consent, Consented, ExportParams, GiveConsent, GiveConsentToMany, ImportParams, Imported,
     WithdrawConsent,
@@ -18,13 +17,11 @@ use crate::service::consent::{self, Giving};
 use crate::service::export::{Exporting, Format};
 use crate::service::import::Importing;
 
-type Answer<T> = Result<Json<T>, Failure>;
-
 /// The consents of a customer.
 #[utoipa::path(get, path = "/api/v1/customers/{id}/consent", tag = "customers", params(("id" = String, Path)),
     responses((status = 200, body = Vec<Consent>)))]
 pub async fn consents(State(app): State<App>, Path(id): Path<String>) -> Answer<Vec<Consent>> {
-    Ok(Json(app.engine.call(move |replica| consent::show(replica, &id)).await?))
+    app.call(move |replica| consent::show(replica, &id)).await
 }
 
 /// Notes a consent.
@@ -35,7 +32,7 @@ pub async fn give(
     Path(id): Path<String>,
     Body(order): Body<GiveConsent>,
 ) -> Answer<Vec<Consent>> {
-    Ok(Json(app.engine.call(move |replica| consent::give(replica, &id, &order)).await?))
+    app.call(move |replica| consent::give(replica, &id, &order)).await
 }
 
 /// Notes that a consent is no longer given.
@@ -46,7 +43,7 @@ pub async fn withdraw(
     Path(id): Path<String>,
     Body(order): Body<WithdrawConsent>,
 ) -> Answer<Vec<Consent>> {
-    Ok(Json(app.engine.call(move |replica| consent::withdraw(replica, &id, &order)).await?))
+    app.call(move |replica| consent::withdraw(replica, &id, &order)).await
 }
 
 /// Notes a consent of every customer that a selector fits.

@@ -1,24 +1,21 @@
 //! How sharing ends, over HTTP.
 
-use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
-use super::App;
 use super::input::{Body, Path};
 use super::problem::Failure;
+use super::{Answer, App};
 use crate::api::Done;
 use crate::api::receipt::Receipt;
 use crate::api::share::End;
 use crate::service::ending;
 
-type Answer<T> = Result<Json<T>, Failure>;
-
 /// What partners were asked to delete, and who has confirmed it.
 #[utoipa::path(get, path = "/api/v1/shares/{share}/receipts", tag = "shares", params(("share" = String, Path)),
     responses((status = 200, body = Vec<Receipt>)))]
 pub async fn receipts(State(app): State<App>, Path(name): Path<String>) -> Answer<Vec<Receipt>> {
-    Ok(Json(app.engine.call(move |replica| ending::receipts(replica, &name)).await?))
+    app.call(move |replica| ending::receipts(replica, &name)).await
 }
 
 /// Closes a share that this org opened; with `dry_run`, tells who would lose what.
@@ -30,11 +27,9 @@ pub async fn close(
     Body(end): Body<End>,
 ) -> Result<Response, Failure> {
     if end.dry_run {
-        let preview = move |replica: &mut _| ending::preview_close(replica, &name);
-        return Ok(Json(app.engine.call(preview).await?).into_response());
+        return app.respond(move |replica| ending::preview_close(replica, &name)).await;
     }
-    let done = move |replica: &mut _| ending::close(replica, &name);
-    Ok(Json(app.engine.call(done).await?).into_response())
+    app.respond(move |replica| ending::close(replica, &name)).await
 }
 
 /// Takes all of this org's part out of a share; with `dry_run`, tells who would lose what.
@@ -46,9 +41,7 @@ pub async fn leave(
     Body(end): Body<End>,
 ) -> Result<Response, Failure> {
     if end.dry_run {
-        let preview = move |replica: &mut _| ending::preview_leave(replica, &name);
-        return Ok(Json(app.engine.call(preview).await?).into_response());
+        return app.respond(move |replica| ending::preview_leave(replica, &name)).await;
     }
-    let done = move |replica: &mut _| ending::leave(replica, &name);
-    Ok(Json(app.engine.call(done).await?).into_response())
+    app.respond(move |replica| ending::leave(replica, &name)).await
 }

@@ -3,16 +3,14 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
-use super::App;
 use super::input::{Body, Path};
 use super::problem::Failure;
+use super::{Answer, App};
 use crate::api::Made;
 use crate::api::erasure::{EraseCustomer, Erased, Erasure};
 use crate::service::erasure;
-
-type Answer<T> = Result<Json<T>, Failure>;
 
 /// Forgets an own customer, with what was noted about it, wherever it was shown; with `dry_run`,
 /// tells what would go and who would be asked.
@@ -24,18 +22,16 @@ pub async fn erase(
     Body(order): Body<EraseCustomer>,
 ) -> Result<Response, Failure> {
     if order.dry_run {
-        let preview = move |replica: &mut _| erasure::preview(replica, &id);
-        return Ok(Json(app.engine.call(preview).await?).into_response());
+        return app.respond(move |replica| erasure::preview(replica, &id)).await;
     }
-    let done = move |replica: &mut _| erasure::erase(replica, &id, order);
-    Ok(Json(app.engine.call(done).await?).into_response())
+    app.respond(move |replica| erasure::erase(replica, &id, order)).await
 }
 
 /// Who was asked to erase a customer, and who has confirmed it; also of one that is forgotten.
 #[utoipa::path(get, path = "/api/v1/customers/{id}/erasures", tag = "customers", params(("id" = String, Path)),
     responses((status = 200, body = Vec<Erasure>)))]
 pub async fn erasures(State(app): State<App>, Path(id): Path<String>) -> Answer<Vec<Erasure>> {
-    Ok(Json(app.engine.call(move |replica| erasure::erasures(replica, &id)).await?))
+    app.call(move |replica| erasure::erasures(replica, &id)).await
 }
 
 /// Copies a received record into this org's own records, where its company lets this one keep it.

@@ -11,9 +11,9 @@ use entente_protocol::refusal::Refusal;
 use futures::stream;
 use tokio::sync::mpsc;
 
-use super::App;
 use super::input::{Body as Input, Params};
 use super::problem::Failure;
+use super::{Answer, App};
 use crate::api::node::{Compacted, Field, FieldParams, Owed, OwedParams, Status, StoreReport};
 use crate::api::own::{Introduction, Learn, OwnNode, WentOn};
 use crate::api::{Done, PROGRESS_TYPE};
@@ -23,8 +23,6 @@ use crate::store::Rewritten;
 const DUMP_CHUNK_BYTES: usize = 64 << 10;
 const DUMP_CHUNKS_WAITING: usize = 8;
 
-type Answer<T> = Result<Json<T>, Failure>;
-
 /// How the node stands.
 #[utoipa::path(get, path = "/api/v1/status", tag = "node", responses((status = 200, body = Status)))]
 pub async fn status(State(app): State<App>) -> Answer<Status> {
@@ -32,14 +30,14 @@ pub async fn status(State(app): State<App>) -> Answer<Status> {
     let listen = app.engine.listen();
     let store_bytes = app.engine.store_bytes();
     let status = move |replica: &mut _| node::status(replica, http, listen, store_bytes);
-    Ok(Json(app.engine.call(status).await?))
+    app.call(status).await
 }
 
 /// What is still on its way.
 #[utoipa::path(get, path = "/api/v1/owed", tag = "node", params(OwedParams), responses((status = 200, body = Owed)))]
 pub async fn owed(State(app): State<App>, Params(params): Params<OwedParams>) -> Answer<Owed> {
     let owed = move |replica: &mut _| node::owed(replica, params.partner.as_deref());
-    Ok(Json(app.engine.call(owed).await?))
+    app.call(owed).await
 }
 
 /// The vocabulary.
@@ -109,13 +107,13 @@ pub async fn backup(State(app): State<App>) -> Response {
 /// The nodes of this org.
 #[utoipa::path(get, path = "/api/v1/nodes", tag = "node", responses((status = 200, body = Vec<OwnNode>)))]
 pub async fn nodes(State(app): State<App>) -> Answer<Vec<OwnNode>> {
-    Ok(Json(app.engine.call(own::list).await?))
+    app.call(own::list).await
 }
 
 /// What whoever holds the root key needs to know.
 #[utoipa::path(get, path = "/api/v1/nodes/introduction", tag = "node", responses((status = 200, body = Introduction)))]
 pub async fn introduction(State(app): State<App>) -> Answer<Introduction> {
-    Ok(Json(app.engine.call(own::introduction).await?))
+    app.call(own::introduction).await
 }
 
 /// Takes what the root key has signed.
@@ -128,7 +126,7 @@ pub async fn learn(State(app): State<App>, Input(learn): Input<Learn>) -> Answer
 /// Does not wait any longer for those who may know more than a restored node.
 #[utoipa::path(post, path = "/api/v1/nodes/go-on", tag = "node", responses((status = 200, body = WentOn)))]
 pub async fn go_on(State(app): State<App>) -> Answer<WentOn> {
-    Ok(Json(app.engine.call(own::go_on).await?))
+    app.call(own::go_on).await
 }
 
 /// A writer whose chunks become the body of an answer; waits while nobody reads.

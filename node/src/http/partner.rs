@@ -7,9 +7,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use tokio::time::{Instant, sleep};
 
-use super::App;
 use super::input::{Body, Path};
 use super::problem::Failure;
+use super::{Answer, App};
 use crate::api::Done;
 use crate::api::partner::{Accepted, Alias, Invite, NewInvite, Partner, Ping};
 use crate::api::share::Leaving;
@@ -20,19 +20,17 @@ use crate::service::{Problem, shown};
 const PAIRING_MAX: Duration = Duration::from_secs(30);
 const PAIRING_POLL: Duration = Duration::from_millis(50);
 
-type Answer<T> = Result<Json<T>, Failure>;
-
 /// Every partner.
 #[utoipa::path(get, path = "/api/v1/partners", tag = "partners", responses((status = 200, body = Vec<Partner>)))]
 pub async fn list(State(app): State<App>) -> Answer<Vec<Partner>> {
-    Ok(Json(app.engine.call(partner::list).await?))
+    app.call(partner::list).await
 }
 
 /// One partner.
 #[utoipa::path(get, path = "/api/v1/partners/{partner}", tag = "partners", params(("partner" = String, Path)),
     responses((status = 200, body = Partner)))]
 pub async fn show(State(app): State<App>, Path(name): Path<String>) -> Answer<Partner> {
-    Ok(Json(app.engine.call(move |replica| partner::show(replica, &name)).await?))
+    app.call(move |replica| partner::show(replica, &name)).await
 }
 
 /// Makes an invite.
@@ -88,21 +86,21 @@ pub async fn resume(app: State<App>, name: Path<String>) -> Answer<Partner> {
 }
 
 async fn act(State(app): State<App>, Path(name): Path<String>, verb: Verb) -> Answer<Partner> {
-    Ok(Json(app.engine.call(move |replica| partner::act(replica, &name, verb)).await?))
+    app.call(move |replica| partner::act(replica, &name, verb)).await
 }
 
 /// Ends a partnership.
 #[utoipa::path(delete, path = "/api/v1/partners/{partner}", tag = "partners", params(("partner" = String, Path)),
     responses((status = 200, body = Done)))]
 pub async fn remove(State(app): State<App>, Path(name): Path<String>) -> Answer<Done> {
-    Ok(Json(app.engine.call(move |replica| partner::remove(replica, &name)).await?))
+    app.call(move |replica| partner::remove(replica, &name)).await
 }
 
 /// Tells who would lose what if a partnership ended.
 #[utoipa::path(get, path = "/api/v1/partners/{partner}/remove/preview", tag = "partners", params(("partner" = String, Path)),
     responses((status = 200, body = Leaving)))]
 pub async fn preview_remove(State(app): State<App>, Path(name): Path<String>) -> Answer<Leaving> {
-    Ok(Json(app.engine.call(move |replica| partner::preview_remove(replica, &name)).await?))
+    app.call(move |replica| partner::preview_remove(replica, &name)).await
 }
 
 /// Gives a partner another name here.
@@ -113,7 +111,7 @@ pub async fn alias(
     Path(name): Path<String>,
     Body(order): Body<Alias>,
 ) -> Answer<Partner> {
-    Ok(Json(app.engine.call(move |replica| partner::alias(replica, &name, &order)).await?))
+    app.call(move |replica| partner::alias(replica, &name, &order)).await
 }
 
 /// Measures the way to a partner and back.

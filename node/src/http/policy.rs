@@ -5,17 +5,15 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::App;
 use super::input::{Body, Path};
 use super::problem::Failure;
+use super::{Answer, App};
 use crate::api::grant::{
     Approve, Approved, PolicyChange, PolicyText, Preset, ShareConfig, ShareWith, SharedWith,
 };
 use crate::api::share::MissingField;
 use crate::preset;
 use crate::service::{Problem, missing, policy, with as service};
-
-type Answer<T> = Result<Json<T>, Failure>;
 
 /// Grants an event to a partner in one step; with `dry_run`, tells what would leave.
 #[utoipa::path(post, path = "/api/v1/shares/with", tag = "shares", request_body = ShareWith,
@@ -26,8 +24,7 @@ pub async fn with(
 ) -> Result<Response, Failure> {
     let preset = preset::find(&app.settings.presets, &order.preset).map_err(Problem::Preset)?;
     if order.dry_run {
-        let preview = move |replica: &mut _| service::preview(replica, &preset, &order);
-        return Ok(Json(app.engine.call(preview).await?).into_response());
+        return app.respond(move |replica| service::preview(replica, &preset, &order)).await;
     }
     let done = app.engine.call(move |replica| service::share(replica, &preset, &order)).await?;
     Ok((StatusCode::CREATED, Json(done)).into_response())
@@ -43,14 +40,14 @@ pub async fn presets(State(app): State<App>) -> Answer<Vec<Preset>> {
 #[utoipa::path(get, path = "/api/v1/shares/{share}/policy", tag = "shares", params(("share" = String, Path)),
     responses((status = 200, body = PolicyText)))]
 pub async fn export(State(app): State<App>, Path(name): Path<String>) -> Answer<PolicyText> {
-    Ok(Json(app.engine.call(move |replica| policy::export(replica, &name)).await?))
+    app.call(move |replica| policy::export(replica, &name)).await
 }
 
 /// Makes a share's rules those of a text, all or nothing; with `dry_run`, tells what would change.
 #[utoipa::path(post, path = "/api/v1/shares/policy", tag = "shares", request_body = PolicyText,
     responses((status = 200, body = PolicyChange)))]
 pub async fn apply(State(app): State<App>, Body(text): Body<PolicyText>) -> Answer<PolicyChange> {
-    Ok(Json(app.engine.call(move |replica| policy::change(replica, &text)).await?))
+    app.call(move |replica| policy::change(replica, &text)).await
 }
 
 /// Lets in what partners passed on; with `dry_run`, tells what would leave.
@@ -62,11 +59,9 @@ pub async fn approve(
     Body(order): Body<Approve>,
 ) -> Result<Response, Failure> {
     if order.dry_run {
-        let preview = move |replica: &mut _| policy::preview_approve(replica, &name, &order);
-        return Ok(Json(app.engine.call(preview).await?).into_response());
+        return app.respond(move |replica| policy::preview_approve(replica, &name, &order)).await;
     }
-    let done = move |replica: &mut _| policy::approve(replica, &name, &order);
-    Ok(Json(app.engine.call(done).await?).into_response())
+    app.respond(move |replica| policy::approve(replica, &name, &order)).await
 }
 
 /// Changes settings of this org's part of a share; what is left out stays.
@@ -77,7 +72,7 @@ pub async fn configure(
     Path(name): Path<String>,
     Body(order): Body<ShareConfig>,
 ) -> Answer<ShareConfig> {
-    Ok(Json(app.engine.call(move |replica| policy::configure(replica, &name, &order)).await?))
+    app.call(move |replica| policy::configure(replica, &name, &order)).await
 }
 
 /// Fields that were granted and are not filled everywhere.
@@ -87,5 +82,5 @@ pub async fn missing_fields(
     State(app): State<App>,
     Path(name): Path<String>,
 ) -> Answer<Vec<MissingField>> {
-    Ok(Json(app.engine.call(move |replica| missing::missing(replica, &name)).await?))
+    app.call(move |replica| missing::missing(replica, &name)).await
 }

@@ -5,9 +5,9 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::App;
 use super::input::{Body, Params, Path, kind};
 use super::problem::Failure;
+use super::{Answer, App};
 use crate::api::record::{
     AddParticipations, Change, Conflict, HistoryParams, ListParams, Participations, Record,
     Resolve, RosterRow, Undo, Values,
@@ -18,8 +18,6 @@ use crate::service::{participation, record};
 
 /// Records read by one call of the engine while a long list is gathered.
 const READ_CHUNK: usize = 1000;
-
-type Answer<T> = Result<Json<T>, Failure>;
 
 /// Lists records of a kind.
 #[utoipa::path(get, path = "/api/v1/{kind}", tag = "records", params(("kind" = String, Path), ListParams),
@@ -122,7 +120,7 @@ pub async fn delete(
     let kind = kind(&word)?;
     let expected = if_match(&headers);
     let delete = move |replica: &mut _| record::delete(replica, kind, &id, expected.as_deref());
-    Ok(Json(app.engine.call(delete).await?))
+    app.call(delete).await
 }
 
 /// The changes of a record, newest first.
@@ -136,7 +134,7 @@ pub async fn history(
     let kind = kind(&word)?;
     let field = params.field;
     let read = move |replica: &mut _| record::history(replica, kind, &id, field.as_deref());
-    Ok(Json(app.engine.call(read).await?))
+    app.call(read).await
 }
 
 /// Takes back a change by a new one.
@@ -160,7 +158,7 @@ pub async fn all_conflicts(
     Path(word): Path<String>,
 ) -> Answer<Vec<Conflict>> {
     let kind = kind(&word)?;
-    Ok(Json(app.engine.call(move |replica| record::all_conflicts(replica, kind)).await?))
+    app.call(move |replica| record::all_conflicts(replica, kind)).await
 }
 
 /// The conflicts of a record.
@@ -171,7 +169,7 @@ pub async fn conflicts(
     Path((word, id)): Path<(String, String)>,
 ) -> Answer<Vec<Conflict>> {
     let kind = kind(&word)?;
-    Ok(Json(app.engine.call(move |replica| record::conflicts(replica, kind, &id)).await?))
+    app.call(move |replica| record::conflicts(replica, kind, &id)).await
 }
 
 /// Settles a conflict.
@@ -191,7 +189,7 @@ pub async fn resolve(
 #[utoipa::path(get, path = "/api/v1/events/{id}/roster", tag = "records", params(("id" = String, Path)),
     responses((status = 200, body = Vec<RosterRow>)))]
 pub async fn roster(State(app): State<App>, Path(id): Path<String>) -> Answer<Vec<RosterRow>> {
-    Ok(Json(app.engine.call(move |replica| record::roster(replica, &id)).await?))
+    app.call(move |replica| record::roster(replica, &id)).await
 }
 
 /// Adds customers or staff to an event; with `dry_run`, tells what would leave.
@@ -203,8 +201,7 @@ pub async fn add_participations(
     Body(order): Body<AddParticipations>,
 ) -> Result<Response, Failure> {
     if order.dry_run {
-        let preview = move |replica: &mut _| participation::preview(replica, &event, &order);
-        return Ok(Json(app.engine.call(preview).await?).into_response());
+        return app.respond(move |replica| participation::preview(replica, &event, &order)).await;
     }
     let add = move |replica: &mut _| participation::add(replica, &event, &order);
     Ok((StatusCode::CREATED, Json(app.engine.call(add).await?)).into_response())

@@ -1,16 +1,12 @@
 //! Permission as it stands, over HTTP.
 
-use axum::Json;
 use axum::extract::State;
 
-use super::App;
 use super::input::{Params, Path};
-use super::problem::Failure;
+use super::{Answer, App};
 use crate::api::grant::{ExplainParams, Explanation, Matrix, MatrixParams};
 use crate::api::share::{Preview, PreviewParams};
 use crate::service::seeing;
-
-type Answer<T> = Result<Json<T>, Failure>;
 
 /// Fields × orgs.
 #[utoipa::path(get, path = "/api/v1/shares/{share}/matrix", tag = "shares", params(("share" = String, Path), MatrixParams),
@@ -20,7 +16,7 @@ pub async fn matrix(
     Path(name): Path<String>,
     Params(params): Params<MatrixParams>,
 ) -> Answer<Matrix> {
-    Ok(Json(app.engine.call(move |replica| seeing::matrix(replica, &name, &params)).await?))
+    app.call(move |replica| seeing::matrix(replica, &name, &params)).await
 }
 
 /// The records exactly as a partner sees them.
@@ -31,7 +27,7 @@ pub async fn preview(
     Path(name): Path<String>,
     Params(params): Params<PreviewParams>,
 ) -> Answer<Preview> {
-    Ok(Json(app.engine.call(move |replica| seeing::preview(replica, &name, &params)).await?))
+    app.call(move |replica| seeing::preview(replica, &name, &params)).await
 }
 
 /// What a partner may do with a field, and why.
@@ -42,5 +38,5 @@ pub async fn explain(
     Path(name): Path<String>,
     Params(params): Params<ExplainParams>,
 ) -> Answer<Explanation> {
-    Ok(Json(app.engine.call(move |replica| seeing::explain(replica, &name, &params)).await?))
+    app.call(move |replica| seeing::explain(replica, &name, &params)).await
 }

@@ -3,24 +3,22 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
-use super::App;
 use super::input::{Body, Path};
 use super::problem::Failure;
 use super::progress;
+use super::{Answer, App};
 use crate::api::Made;
 use crate::api::grant::{Granted, NewGrant, Revoke, Revoked};
 use crate::api::share::{Leaving, OpenShare, Place, Placed, Share, ShareLine, Withdraw, Withdrawn};
 use crate::service::Problem;
 use crate::service::share::{self, Placing};
 
-type Answer<T> = Result<Json<T>, Failure>;
-
 /// Every share this org knows.
 #[utoipa::path(get, path = "/api/v1/shares", tag = "shares", responses((status = 200, body = Vec<ShareLine>)))]
 pub async fn list(State(app): State<App>) -> Answer<Vec<ShareLine>> {
-    Ok(Json(app.engine.call(share::list).await?))
+    app.call(share::list).await
 }
 
 /// Opens a share.
@@ -37,7 +35,7 @@ pub async fn open(
 #[utoipa::path(get, path = "/api/v1/shares/{share}", tag = "shares", params(("share" = String, Path)),
     responses((status = 200, body = Share)))]
 pub async fn show(State(app): State<App>, Path(name): Path<String>) -> Answer<Share> {
-    Ok(Json(app.engine.call(move |replica| share::show(replica, &name)).await?))
+    app.call(move |replica| share::show(replica, &name)).await
 }
 
 /// Places records; with `dry_run`, tells what would leave.
@@ -50,8 +48,7 @@ pub async fn place(
     Body(order): Body<Place>,
 ) -> Result<Response, Failure> {
     if order.dry_run {
-        let preview = move |replica: &mut _| share::preview_place(replica, &name, &order);
-        return Ok(Json(app.engine.call(preview).await?).into_response());
+        return app.respond(move |replica| share::preview_place(replica, &name, &order)).await;
     }
     progress::answer(&headers, move |progress| async move {
         let mut placing = Placing::new(name, order);
@@ -84,11 +81,9 @@ pub async fn withdraw(
     Body(order): Body<Withdraw>,
 ) -> Result<Response, Failure> {
     if order.dry_run {
-        let preview = move |replica: &mut _| share::preview_withdraw(replica, &name, &order);
-        return Ok(Json(app.engine.call(preview).await?).into_response());
+        return app.respond(move |replica| share::preview_withdraw(replica, &name, &order)).await;
     }
-    let done = move |replica: &mut _| share::withdraw(replica, &name, &order);
-    Ok(Json(app.engine.call(done).await?).into_response())
+    app.respond(move |replica| share::withdraw(replica, &name, &order)).await
 }
 
 /// Grants fields, or the right to add records.
@@ -111,7 +106,7 @@ pub async fn preview_grant(
     Path(name): Path<String>,
     Body(order): Body<NewGrant>,
 ) -> Answer<Leaving> {
-    Ok(Json(app.engine.call(move |replica| share::preview_grant(replica, &name, &order)).await?))
+    app.call(move |replica| share::preview_grant(replica, &name, &order)).await
 }
 
 /// Ends grants; with `dry_run`, tells who would lose what.
@@ -123,9 +118,7 @@ pub async fn revoke(
     Body(order): Body<Revoke>,
 ) -> Result<Response, Failure> {
     if order.dry_run {
-        let preview = move |replica: &mut _| share::preview_revoke(replica, &name, &order);
-        return Ok(Json(app.engine.call(preview).await?).into_response());
+        return app.respond(move |replica| share::preview_revoke(replica, &name, &order)).await;
     }
-    let done = move |replica: &mut _| share::revoke(replica, &name, &order);
-    Ok(Json(app.engine.call(done).await?).into_response())
+    app.respond(move |replica| share::revoke(replica, &name, &order)).await
 }
