@@ -10,6 +10,7 @@ use crate::keys::{self, FacetKey};
 use crate::mutation::{Law, broken};
 use crate::refusal::Refusal;
 use crate::replica::Replica;
+use crate::section::Unseen;
 use crate::statement::RecordTurn;
 use crate::store::Store;
 use crate::value::{Fields, Value};
@@ -274,7 +275,8 @@ impl Replica {
             return Err(Refusal::NotFound { what: kind.name(), text: at.text() });
         };
         let book = key.compartment;
-        self.erase(&book, vec![RecordTurn { record: *record, turn: key.turn }])?;
+        let at = RecordTurn { record: *record, turn: key.turn };
+        self.erase(&book, vec![at], &Unseen::new())?;
         for share in self.shares_of(record)? {
             self.withdraw(&share, &[*record])?;
         }

@@ -47,6 +47,8 @@ pub struct Admission {
     pub statement: StatementId,
     /// Who said it; counts only if it is the publisher.
     author: OrgId,
+    /// Its number among what the publisher said of the compartment.
+    pub number: u64,
     /// What it takes the place of.
     pub replaces: Vec<CompartmentId>,
     /// From which heights on.
@@ -99,6 +101,7 @@ impl Dossiers {
                 let admission = Admission {
                     statement: statement.id(),
                     author,
+                    number: *number,
                     replaces: replaces.clone(),
                     from: from.clone(),
                 };
@@ -287,17 +290,25 @@ pub struct Access<'a> {
 impl Access<'_> {
     /// Admitted grants of a compartment that cover all its fields, well formed at every link.
     fn readers_grants(&self, id: &CompartmentId) -> impl Iterator<Item = (OrgId, GrantId)> {
+        self.readers_admissions(id).map(|(org, grant, _)| (org, grant))
+    }
+
+    /// The admissions of such grants, with the number of each.
+    pub(crate) fn readers_admissions(
+        &self,
+        id: &CompartmentId,
+    ) -> impl Iterator<Item = (OrgId, GrantId, u64)> {
         let found = self.dossiers.get(id);
         found.into_iter().flat_map(move |(opening, dossier)| {
             let names: Vec<&str> =
                 opening.schema.fields().iter().map(|f| f.name.as_str()).collect();
-            dossier.admissions().filter_map(move |(grant, _)| {
+            dossier.admissions().filter_map(move |(grant, admission)| {
                 let share = opening.share?;
                 let covered = self
                     .grants
                     .covers_read(grant, &share, &opening.section, opening.kind, &names)
                     .is_ok();
-                covered.then_some((self.grants.audience(grant)?, *grant))
+                covered.then_some((self.grants.audience(grant)?, *grant, admission.number))
             })
         })
     }

@@ -65,28 +65,9 @@ impl Replica {
         for receipt in self.receipts_for(org) {
             due.add(receipt);
         }
-        // Many orders name the same grant.
-        let mut concerns: BTreeMap<GrantId, bool> = BTreeMap::new();
-        for statement in self.statements.values() {
-            match statement.body() {
-                Body::Erase { only_for: Some(grant), .. } => {
-                    if *concerns.entry(*grant).or_insert_with(|| self.concerns(grant, org)) {
-                        due.add(statement.id());
-                    }
-                }
-                Body::Erase { .. }
-                | Body::Profile { .. }
-                | Body::Certificate { .. }
-                | Body::Rotation { .. }
-                | Body::EndNode { .. }
-                | Body::OpenShare { .. }
-                | Body::OpenCompartment { .. }
-                | Body::Admit { .. }
-                | Body::Retire { .. }
-                | Body::Grant { .. }
-                | Body::Revoke { .. }
-                | Body::Cut { .. }
-                | Body::Receipt { .. } => {}
+        for (grant, erasures) in self.receipts.erasures() {
+            if self.concerns(grant, org) {
+                erasures.for_each(|order| due.add(order));
             }
         }
         due.list

@@ -18,7 +18,7 @@ use crate::mutation::{Law, broken};
 use crate::receipt::Audiences;
 use crate::refusal::Refusal;
 use crate::replica::Replica;
-use crate::section::Publication;
+use crate::section::{Publication, Unseen};
 use crate::statement::{Body, RecordTurn, Scope};
 use crate::store::for_each;
 use crate::time::Millis;
@@ -205,13 +205,7 @@ impl Replica {
         record: &RecordId,
         fields: &Fields,
     ) -> Result<(), Refusal> {
-        // A customer that was only deleted has no consent either; nobody withdrew it.
-        let person = self.person(kind, fields)?.filter(|person| !person.is_empty());
-        let Some(person) = person.filter(|_| !broken(Law::WithdrawnIsForgotten)) else {
-            return Ok(());
-        };
-        let (purpose, now) = (self.purpose(share), self.now);
-        let ended = |org: &OrgId| consent::consent_allows(&person, &purpose, org, now).is_err();
+        let ended = self.consent_ended(share, kind, fields)?;
         let orders = self.order_erasure(share, record, false, &ended)?;
         if orders.is_empty() {
             return Ok(());
@@ -221,6 +215,23 @@ impl Replica {
             _ => crate::section::about(fields),
         };
         self.note_forgotten(&customer.unwrap_or(*record), orders, None)
+    }
+
+    /// From whom consent holds back a record that was perhaps shown: nobody, if it names no person.
+    /// A customer that was only deleted has no consent either; nobody withdrew it.
+    pub(crate) fn consent_ended(
+        &self,
+        share: &ShareId,
+        kind: Kind,
+        fields: &Fields,
+    ) -> Result<impl Fn(&OrgId) -> bool + use<>, Refusal> {
+        let person = self.person(kind, fields)?.filter(|person| !person.is_empty());
+        let person = person.filter(|_| !broken(Law::WithdrawnIsForgotten));
+        let (purpose, now) = (self.purpose(share), self.now);
+        Ok(move |org: &OrgId| {
+            let allows = |person| consent::consent_allows(person, &purpose, org, now).is_ok();
+            person.as_ref().is_some_and(|person| !allows(person))
+        })
     }
 
     /// Says what [`Replica::orders_to_erase`] lists.
@@ -237,7 +248,7 @@ impl Replica {
             let marked =
                 self.dossiers.get(&home).is_some_and(|(_, d)| d.erased(&at.record) >= at.turn);
             if !grants.is_empty() && !marked && !still_at.contains_key(&home) {
-                self.erase(&home, vec![at])?;
+                self.erase(&home, vec![at], &Unseen::new())?;
             }
             for grant in grants {
                 said.push(self.say(Body::Erase {
@@ -393,8 +404,9 @@ impl Replica {
         let mut audiences = Audiences::default();
         let mut all: BTreeMap<(ShareId, OrgId), Erasure> = BTreeMap::new();
         for of in forgotten.orders {
-            for one in self.receipts_of_erasure(of, &mut audiences) {
-                let Some(share) = self.grants.share_of(&one.grant) else { continue };
+            for one in self.receipts_of(&of, &mut audiences) {
+                let share = one.grant.and_then(|grant| self.grants.share_of(&grant));
+                let Some(share) = share else { continue };
                 let (org, asked_at, done_at) = (one.org, one.asked_at, one.done_at);
                 let new = Erasure { share, org, asked_at, done_at };
                 let known = all.entry((share, org)).or_insert(new);

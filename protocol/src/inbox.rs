@@ -8,7 +8,7 @@ use crate::id::{GrantId, OrgId, RecordId, ShareId};
 use crate::ingest::FacetRow;
 use crate::keys::{self, FacetKey};
 use crate::partner::PartnerState;
-use crate::receipt::ReceiptView;
+use crate::receipt::{Asked, ReceiptView};
 use crate::refusal::Refusal;
 use crate::reissue::Rejected;
 use crate::replica::Replica;
@@ -81,8 +81,11 @@ impl Replica {
         self.add_conflicts(&mut all)?;
         all.extend(self.rejected()?.into_iter().map(Waiting::Rejected));
         for share in self.grants.shares() {
-            let asked = self.receipts(share).into_iter().filter(|one| one.author == me);
+            let mut moved = BTreeSet::new();
+            let asked = self.receipts(share)?.into_iter().filter(|one| one.author == me);
             let missing = asked.filter(|one| one.done_at.is_none());
+            // However many records were moved, a person asks the same company once.
+            let missing = missing.filter(|one| one.asked != Asked::Move || moved.insert(one.org));
             all.extend(missing.map(|receipt| Waiting::Receipt { share: *share, receipt }));
         }
         Ok(all)

@@ -25,7 +25,7 @@ pub const OWNER: &[u8] = b"Z/owner";
 pub const NO_SHARE: ShareId = ShareId([0; 32]);
 
 /// The letters of the desk: what the nodes of an org copy to each other beside logs and statements.
-pub const DESK: &[u8] = b"ACDGJPRUVWXafgiory";
+pub const DESK: &[u8] = b"ACDGJPRUVWXafgioruy";
 /// The letter of a partner.
 pub const PARTNER: u8 = b'P';
 /// The letter of an absorbed edit.
@@ -234,6 +234,13 @@ pub fn approved(grant: &GrantId) -> Vec<u8> {
     key(b'a', &[&grant.0])
 }
 
+/// The orgs that lost sight of something by what this org said.
+pub fn unseen(by: &StatementId) -> Vec<u8> {
+    key(b'u', &[&by.0])
+}
+/// Everything that this org said by which somebody lost sight of something.
+pub const UNSEEN: &[u8] = b"u";
+
 /// A standing selection of records for a share (`share add --live`).
 pub fn selection(share: &ShareId, kind: Kind) -> Vec<u8> {
     key(b'J', &[&share.0, &[kind as u8]])
@@ -426,6 +433,7 @@ mod tests {
             approved(&grant),
             seen_offer(&share),
             why_ended(&grant),
+            unseen(&StatementId([0; 32])),
             selection(&share, Kind::Event),
             partner(&org),
             invite(&[0; 16]),

@@ -90,6 +90,14 @@ pub(crate) enum Law {
     Purge,
     /// What was asked and done is confirmed.
     Receipt,
+    /// Who had what a move takes away confirms it.
+    Moves,
+    /// Who was let in after a move has nothing to confirm.
+    Newcomers,
+    /// A move is confirmed when nothing of what it takes is left, and not before.
+    MovesAreDone,
+    /// Of a move those are told who lose sight of something by it, and no others.
+    Unseen,
     /// Nothing is served or written under what has ended by its date.
     Expired,
     /// What has ended by its date is revoked by its publisher.

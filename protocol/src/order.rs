@@ -5,11 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::id::{CompartmentId, GrantId, OrgId, RecordId, StatementId};
+use crate::keys::{self, FacetKey};
 use crate::mutation::{Law, broken};
-use crate::receipt::Asked;
+use crate::receipt::{Asked, Order};
 use crate::refusal::Refusal;
 use crate::replica::Replica;
 use crate::statement::{Body, RecordTurn, Statement};
+use crate::store::for_each;
 use crate::vocabulary::Kind;
 
 /// What orders have named, so that none is said twice.
@@ -58,26 +60,66 @@ impl Replica {
         }
         // Another node of this org may bring what was taken over after this one has answered.
         let others = self.siblings().next().is_some() && !broken(Law::LateCopies);
-        let erasures =
-            self.orders_to_me(others).into_iter().filter(|order| order.asked == Asked::Erasure);
-        for order in erasures.collect::<Vec<_>>() {
-            for (kind, record) in self.taken_over(&order.of)? {
+        let orders = self.erasures_to_me(others);
+        let named: Vec<Named> = orders.iter().filter_map(|order| self.named(&order.of)).collect();
+        for (kind, record) in self.taken_over(&named)? {
+            // What was noted about a copy has gone with it.
+            if self.book_row(kind, &record)?.is_some() {
                 self.forget_own(kind, &record, None)?;
             }
         }
         Ok(())
     }
 
-    /// Whether nothing of what an order names is left here.
-    pub(crate) fn is_erased_here(&self, of: &StatementId) -> Result<bool, Refusal> {
-        let Some(named) = self.named(of) else { return Ok(false) };
+    /// Whether this org has nothing, or nothing more, of its own that some order to erase takes.
+    pub(crate) fn is_nothing_taken_over(&self, orders: &[Order]) -> Result<bool, Refusal> {
+        let erasures = orders.iter().filter(|order| order.asked == Asked::Erasure);
+        let named: Vec<Named> = erasures.filter_map(|order| self.named(&order.of)).collect();
+        Ok(self.taken_over(&named)?.is_empty())
+    }
+
+    /// Whether nothing of what an order to erase names is left here. `taken_over`: whether own
+    /// records are to be looked at too.
+    pub(crate) fn is_erased_here(&self, order: &Order, taken_over: bool) -> Result<bool, Refusal> {
+        let Some(named) = self.named(&order.of) else { return Ok(false) };
         let held = self.logs.values().any(|log| log.compartment == named.compartment);
         let marked = |at: &RecordTurn| {
             self.dossiers
                 .get(&named.compartment)
                 .is_some_and(|(_, d)| d.erased(&at.record) >= at.turn)
         };
-        Ok((!held || named.records.iter().all(marked)) && self.taken_over(of)?.is_empty())
+        let gone = !held || named.records.iter().all(marked);
+        Ok(gone && (!taken_over || self.taken_over(&[named])?.is_empty()))
+    }
+
+    /// Whether nothing is left here of what a move took out of a compartment: of these records, or
+    /// of all where it is retired.
+    pub(crate) fn is_moved_here(&self, of: &StatementId) -> Result<bool, Refusal> {
+        let Some(named) = self.named(of) else {
+            let Some(Body::Retire { compartment, .. }) = self.statements.get(of).map(|s| s.body())
+            else {
+                return Ok(false);
+            };
+            return Ok(self.logs.values().all(|log| log.compartment != *compartment));
+        };
+        let Some((opening, dossier)) = self.dossiers.get(&named.compartment) else {
+            return Ok(false);
+        };
+        let share = opening.share.unwrap_or(keys::NO_SHARE);
+        for at in &named.records {
+            let record =
+                FacetKey::record_prefix(opening.kind, &share, &opening.section, &at.record);
+            let mut left = dossier.erased(&at.record) < at.turn;
+            for_each(&self.store, &record, |key, _| {
+                let key = FacetKey::parse(key).filter(|key| key.compartment == named.compartment);
+                left |= key.is_some_and(|key| key.turn <= at.turn);
+                Ok::<_, Refusal>(())
+            })?;
+            if left {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn named(&self, of: &StatementId) -> Option<Named> {
@@ -87,14 +129,20 @@ impl Replica {
         Some(Named { by, compartment, records })
     }
 
-    /// The own records that an order takes: copies of what it names, and what names it.
-    fn taken_over(&self, of: &StatementId) -> Result<BTreeSet<(Kind, RecordId)>, Refusal> {
-        let Some(named) = self.named(of) else { return Ok(BTreeSet::new()) };
-        let records: BTreeSet<RecordId> = named.records.iter().map(|at| at.record).collect();
-        let mut taken = self.copies_of(&named.by, &records)?;
-        let named = [Kind::Customer, Kind::Participation];
-        let ids = named.iter().flat_map(|kind| records.iter().map(|record| kind.id_text(record)));
-        taken.extend(self.about(ids.collect())?);
+    /// The own records that orders take: copies of what they name, and what names it.
+    fn taken_over(&self, orders: &[Named]) -> Result<BTreeSet<(Kind, RecordId)>, Refusal> {
+        let mut by: BTreeMap<OrgId, BTreeSet<RecordId>> = BTreeMap::new();
+        for named in orders {
+            by.entry(named.by).or_default().extend(named.records.iter().map(|at| at.record));
+        }
+        let (mut taken, mut ids) = (BTreeSet::new(), BTreeSet::new());
+        for (by, records) in by {
+            taken.extend(self.copies_of(&by, &records)?);
+            for kind in [Kind::Customer, Kind::Participation] {
+                ids.extend(records.iter().map(|record| kind.id_text(record)));
+            }
+        }
+        taken.extend(self.about(ids)?);
         Ok(taken)
     }
 }

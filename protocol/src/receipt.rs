@@ -1,23 +1,38 @@
-//! Receipts: what the end of a grant asks of the orgs below it, which of them have said that it is
-//! done, and what this org still has to answer. One place for revocations and orders to erase.
+//! Receipts: what the end of a grant, an erasure or a move asks of whom, which of them have said that
+//! it is done, and what this org still has to answer. One place for whatever takes something away.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
-use crate::grant::Grants;
-use crate::id::{GrantId, OrgId, ShareId, StatementId};
+use crate::codec;
+use crate::dossier::Access;
+use crate::id::{CompartmentId, GrantId, OrgId, ShareId, StatementId};
+use crate::keys;
 use crate::mutation::{Law, broken};
 use crate::refusal::Refusal;
 use crate::replica::Replica;
 use crate::statement::{Body, Statement};
+use crate::store::for_each;
 use crate::time::Millis;
 
-/// What is asked of the orgs below a grant.
+/// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Asked {
-    /// To delete what no other grant lets them read.
+    /// Of the orgs below a grant: to delete what no other grant lets them read.
     Revocation,
-    /// To erase records.
+    /// Of the orgs below a grant: to erase records.
     Erasure,
+    /// Of the readers of a compartment: to delete what is not in it any more.
+    Move,
+}
+
+/// Whom an order concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Whom {
+    /// The audience of a grant, or of a whole share, and everybody below it.
+    Below(GrantId),
+    /// Who was let in to a compartment.
+    Readers(CompartmentId),
 }
 
 /// A statement that asks for receipts.
@@ -25,9 +40,10 @@ pub enum Asked {
 pub(crate) struct Order {
     pub of: StatementId,
     pub asked: Asked,
-    /// The grant whose audience, and everybody below it, has to answer.
-    pub grant: GrantId,
+    pub whom: Whom,
     pub author: OrgId,
+    /// Its number in its compartment; the highest there is where nobody can come too late for it.
+    number: u64,
 }
 
 /// One receipt: that it is there, or that it is waited for.
@@ -37,8 +53,8 @@ pub struct ReceiptView {
     pub of: StatementId,
     /// What for.
     pub asked: Asked,
-    /// The grant that it is about.
-    pub grant: GrantId,
+    /// The grant that it is about; none for a move.
+    pub grant: Option<GrantId>,
     /// Who said it.
     pub author: OrgId,
     /// Who has to answer.
@@ -49,104 +65,200 @@ pub struct ReceiptView {
     pub asked_at: Millis,
 }
 
-/// All orders to erase, and all receipts.
+/// Orders by whom they concern, in the order of their numbers.
+type ByWhom = BTreeMap<Whom, BTreeSet<(u64, StatementId)>>;
+
+/// All orders and all receipts.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Receipts {
-    erasures: BTreeMap<StatementId, GrantId>,
+    orders: BTreeMap<StatementId, Order>,
+    all: ByWhom,
+    /// Those of others that this org has not answered.
+    open: ByWhom,
     /// By what they answer and who says so: the receipt, and when it was done.
     given: BTreeMap<StatementId, BTreeMap<OrgId, (Millis, StatementId)>>,
 }
 
 impl Receipts {
-    /// Takes orders to erase and receipts and ignores all else. Idempotent, in any order.
-    pub fn insert(&mut self, statement: &Statement) {
-        match statement.body() {
+    /// Takes orders and receipts and ignores all else. Idempotent, in any order.
+    pub fn insert(&mut self, statement: &Statement, me: &OrgId) {
+        let (of, author) = (statement.id(), statement.author());
+        let (asked, whom, number) = match statement.body() {
+            Body::Revoke { grant, .. } => (Asked::Revocation, Whom::Below(*grant), u64::MAX),
             Body::Erase { only_for: Some(grant), .. } => {
-                self.erasures.insert(statement.id(), *grant);
+                (Asked::Erasure, Whom::Below(*grant), u64::MAX)
             }
-            Body::Receipt { of, done_at } => {
-                let said = (*done_at, statement.id());
-                let given = self.given.entry(*of).or_default();
-                let first = given.entry(statement.author()).or_insert(said);
-                *first = said.min(*first);
+            Body::Erase { compartment, only_for: None, number, .. }
+            | Body::Retire { compartment, number } => {
+                (Asked::Move, Whom::Readers(*compartment), *number)
             }
-            Body::Erase { .. }
-            | Body::Profile { .. }
+            Body::Receipt { of: asked, done_at } => {
+                return self.take(*asked, author, (*done_at, of), me);
+            }
+            Body::Profile { .. }
             | Body::Certificate { .. }
             | Body::Rotation { .. }
             | Body::EndNode { .. }
             | Body::OpenShare { .. }
             | Body::OpenCompartment { .. }
             | Body::Admit { .. }
-            | Body::Retire { .. }
             | Body::Grant { .. }
-            | Body::Revoke { .. }
-            | Body::Cut { .. } => {}
+            | Body::Cut { .. } => return,
+        };
+        self.orders.insert(of, Order { of, asked, whom, author, number });
+        self.all.entry(whom).or_default().insert((number, of));
+        if author != *me && !self.is_given(&of, me) {
+            self.open.entry(whom).or_default().insert((number, of));
         }
+    }
+
+    /// Every order to erase, by the grant that it names.
+    pub fn erasures(&self) -> impl Iterator<Item = (&GrantId, impl Iterator<Item = StatementId>)> {
+        let is_erasure = |of: &StatementId| {
+            self.orders.get(of).is_some_and(|order| order.asked == Asked::Erasure)
+        };
+        self.all.iter().filter_map(move |(whom, orders)| {
+            let Whom::Below(grant) = whom else { return None };
+            Some((grant, orders.iter().map(|(_, of)| *of).filter(is_erasure)))
+        })
+    }
+
+    fn take(&mut self, of: StatementId, by: OrgId, said: (Millis, StatementId), me: &OrgId) {
+        let first = self.given.entry(of).or_default().entry(by).or_insert(said);
+        *first = said.min(*first);
+        if by == *me
+            && let Some(order) = self.orders.get(&of)
+            && let Some(open) = self.open.get_mut(&order.whom)
+        {
+            open.remove(&(order.number, of));
+        }
+    }
+
+    fn is_given(&self, of: &StatementId, by: &OrgId) -> bool {
+        self.given.get(of).is_some_and(|given| given.contains_key(by))
     }
 }
 
-/// Who has to answer orders. Many orders name the same grant: whom it concerns is found once.
+/// What is asked of an org.
+#[derive(Debug, Default)]
+struct Concern {
+    /// Orders above this number.
+    above: u64,
+    /// Whom its answers go to.
+    issuers: BTreeSet<OrgId>,
+}
+
+/// Who has to answer orders. Many orders concern the same orgs: who they are is found once.
 #[derive(Default)]
-pub(crate) struct Audiences(BTreeMap<GrantId, BTreeMap<OrgId, BTreeSet<OrgId>>>);
+pub(crate) struct Audiences(BTreeMap<Whom, BTreeMap<OrgId, Concern>>);
 
 impl Audiences {
     /// Who has to answer an order, each with those whom its answer goes to: the issuers above it.
-    pub fn of(
+    fn of(
         &mut self,
-        grants: &Grants,
+        access: Access<'_>,
         order: Order,
     ) -> impl Iterator<Item = (&OrgId, &BTreeSet<OrgId>)> {
-        let below = self.0.entry(order.grant).or_insert_with(|| {
-            let mut below: BTreeMap<OrgId, BTreeSet<OrgId>> = BTreeMap::new();
-            for grant in grants.ended_with(&order.grant) {
-                below.entry(grant.to.org).or_default().extend(grants.issuers_above(&grant.id));
-            }
-            below
-        });
-        below.iter().filter(move |(org, _)| **org != order.author)
+        let concerned = self.concerned(access, order.whom).iter();
+        let asked = concerned
+            .filter(move |(org, concern)| **org != order.author && concern.above < order.number);
+        asked.map(|(org, concern)| (org, &concern.issuers))
+    }
+
+    fn concerned(&mut self, access: Access<'_>, whom: Whom) -> &BTreeMap<OrgId, Concern> {
+        self.0.entry(whom).or_insert_with(|| match whom {
+            Whom::Below(grant) => below(access, &grant),
+            Whom::Readers(compartment) => readers(access, &compartment),
+        })
     }
 }
 
+/// Who has to answer what is said of a grant.
+fn below(access: Access<'_>, grant: &GrantId) -> BTreeMap<OrgId, Concern> {
+    let mut below: BTreeMap<OrgId, Concern> = BTreeMap::new();
+    for grant in access.grants.ended_with(grant) {
+        let concern = below.entry(grant.to.org).or_default();
+        concern.issuers.extend(access.grants.issuers_above(&grant.id));
+    }
+    below
+}
+
+/// Who has to answer what takes records out of a compartment: whoever was let in to it before. Whose
+/// grant was revoked answers that, and nothing else is waited for.
+fn readers(access: Access<'_>, compartment: &CompartmentId) -> BTreeMap<OrgId, Concern> {
+    let mut readers: BTreeMap<OrgId, Concern> = BTreeMap::new();
+    for (org, grant, number) in access.readers_admissions(compartment) {
+        if access.grants.revoked(&grant) || broken(Law::Moves) {
+            continue;
+        }
+        let above = if broken(Law::Newcomers) { 0 } else { number };
+        let concern = readers.entry(org).or_insert(Concern { above, ..Concern::default() });
+        concern.above = concern.above.min(above);
+        concern.issuers.extend(access.grants.issuers_above(&grant));
+    }
+    readers
+}
+
 impl Replica {
-    /// Every known statement that asks for receipts and may.
-    pub(crate) fn orders(&self) -> impl Iterator<Item = Order> {
-        let revocations = self.grants.all_revocations();
-        let revocations = revocations.map(|(of, grant)| (of, Asked::Revocation, grant));
-        let erasures = self.receipts.erasures.iter();
-        let erasures = erasures.map(|(of, grant)| (*of, Asked::Erasure, *grant));
-        let all = revocations.chain(erasures);
-        all.filter_map(|(of, asked, grant)| self.order(of, asked, grant))
+    /// Whether an order asks for anything: whoever said it may.
+    fn counts(&self, order: &Order) -> bool {
+        let author = order.author;
+        match (order.asked, order.whom) {
+            (Asked::Revocation, _) => self.grants.ended_by(&order.of).is_some(),
+            (_, Whom::Below(grant)) => {
+                self.grants.get(&grant).is_some_and(|info| info.section == author)
+            }
+            (_, Whom::Readers(id)) => {
+                self.dossiers.get(&id).is_some_and(|(opening, _)| opening.section == author)
+            }
+        }
     }
 
-    /// A statement that asks for receipts, if it may.
-    fn order(&self, of: StatementId, asked: Asked, grant: GrantId) -> Option<Order> {
-        let author = self.statements.get(&of)?.author();
-        let publisher = || self.grants.get(&grant).map(|info| info.section);
-        let may = asked == Asked::Revocation || publisher() == Some(author);
-        may.then_some(Order { of, asked, grant, author })
+    /// The share that an order is about.
+    fn share_of(&self, whom: &Whom) -> Option<ShareId> {
+        match whom {
+            Whom::Below(grant) => self.grants.share_of(grant),
+            Whom::Readers(id) => self.dossiers.get(id).and_then(|(opening, _)| opening.share),
+        }
+    }
+
+    /// Of these orders those that are asked of this org.
+    fn asked_of_me(&self, orders: &ByWhom, of: impl Fn(&Whom) -> bool) -> Vec<Order> {
+        let (me, mut audiences) = (self.me.party.org, Audiences::default());
+        let mut mine = Vec::new();
+        for (whom, orders) in orders.iter().filter(|(whom, orders)| of(whom) && !orders.is_empty())
+        {
+            let concerned = audiences.concerned(self.access(), *whom);
+            let Some(above) = concerned.get(&me).map(|concern| concern.above) else { continue };
+            // What was said before this org was let in is never looked at.
+            let from = Bound::Excluded((above, StatementId([u8::MAX; 32])));
+            let found = orders.range((from, Bound::Unbounded));
+            let found = found.filter_map(|(_, of)| self.receipts.orders.get(of));
+            mine.extend(found.filter(|order| order.author != me && self.counts(order)));
+        }
+        mine
     }
 
     /// Orders to this org that it has not answered.
     pub(crate) fn open_orders(&self) -> Vec<Order> {
-        self.orders_to_me(false)
+        self.asked_of_me(&self.receipts.open, |_| true)
     }
 
-    /// Orders to this org, those that it has answered only if asked for.
-    pub(crate) fn orders_to_me(&self, answered: bool) -> Vec<Order> {
-        let (me, mut audiences) = (self.me.party.org, Audiences::default());
-        let mine = |order: &Order| {
-            order.author != me
-                && (answered || !self.receipt_of(order, &me))
-                && audiences.of(&self.grants, *order).any(|(org, _)| *org == me)
-        };
-        self.orders().filter(mine).collect()
+    /// Orders to this org to erase, those that it has answered only if asked for.
+    pub(crate) fn erasures_to_me(&self, answered: bool) -> Vec<Order> {
+        let receipts = &self.receipts;
+        let orders = if answered { &receipts.all } else { &receipts.open };
+        let mut orders = self.asked_of_me(orders, |whom| matches!(whom, Whom::Below(_)));
+        orders.retain(|order| order.asked == Asked::Erasure);
+        orders
     }
 
     /// Says for every order that this org has carried out that it is done, once.
     pub(crate) fn answer_orders(&mut self) -> Result<(), Refusal> {
-        for order in self.open_orders() {
-            if self.is_carried_out(&order)? && !broken(Law::Receipt) {
+        let orders = self.open_orders();
+        let taken_over = !self.is_nothing_taken_over(&orders)?;
+        for order in orders {
+            if self.is_carried_out(&order, taken_over)? && !broken(Law::Receipt) {
                 let done_at = self.now;
                 self.say(Body::Receipt { of: order.of, done_at })?;
             }
@@ -155,71 +267,93 @@ impl Replica {
     }
 
     /// Whether this org has done what an order asks. What a revocation takes away is gone as soon
-    /// as it is known ([`Replica::purge`]).
-    fn is_carried_out(&self, order: &Order) -> Result<bool, Refusal> {
+    /// as it is known ([`Replica::purge`]). `taken_over`: whether some order is not done with yet.
+    fn is_carried_out(&self, order: &Order, taken_over: bool) -> Result<bool, Refusal> {
         match order.asked {
             Asked::Revocation => Ok(true),
-            Asked::Erasure => self.is_erased_here(&order.of),
+            Asked::Erasure => self.is_erased_here(order, taken_over),
+            Asked::Move => Ok(self.is_moved_here(&order.of)? || broken(Law::MovesAreDone)),
         }
-    }
-
-    fn receipt_of(&self, order: &Order, org: &OrgId) -> bool {
-        self.receipts.given.get(&order.of).is_some_and(|given| given.contains_key(org))
     }
 
     /// Every receipt that is due to an org: answers to orders below a link that it signed.
     pub(crate) fn receipts_for(&self, org: &OrgId) -> Vec<StatementId> {
         let (mut due, mut audiences) = (Vec::new(), Audiences::default());
-        for order in self.orders() {
-            let Some(given) = self.receipts.given.get(&order.of) else { continue };
-            for (from, issuers) in audiences.of(&self.grants, order) {
-                if issuers.contains(org)
-                    && let Some((_, receipt)) = given.get(from)
-                {
-                    due.push(*receipt);
+        for (whom, orders) in &self.receipts.all {
+            let concerned = audiences.concerned(self.access(), *whom);
+            if !concerned.values().any(|concern| concern.issuers.contains(org)) {
+                continue;
+            }
+            for (_, of) in orders {
+                let Some(given) = self.receipts.given.get(of) else { continue };
+                let Some(order) = self.receipts.orders.get(of) else { continue };
+                if !self.counts(order) {
+                    continue;
+                }
+                for (from, issuers) in audiences.of(self.access(), *order) {
+                    if issuers.contains(org)
+                        && let Some((_, receipt)) = given.get(from)
+                    {
+                        due.push(*receipt);
+                    }
                 }
             }
         }
         due
     }
 
-    /// Who below this org's grants in a share has confirmed what it was asked, and who has not.
-    pub fn receipts(&self, share: &ShareId) -> Vec<ReceiptView> {
+    /// Who below this org's grants in a share has confirmed what it was asked, and who has not. Of a
+    /// move of its own records this org is told whether those have who lost sight of them.
+    pub fn receipts(&self, share: &ShareId) -> Result<Vec<ReceiptView>, Refusal> {
         let (mut all, mut audiences) = (Vec::new(), Audiences::default());
-        for order in self.orders() {
-            if self.grants.share_of(&order.grant) == Some(*share) {
-                all.extend(self.receipts_of(order, &mut audiences));
+        let below = self.receipts.all.iter().filter(|(whom, _)| matches!(whom, Whom::Below(_)));
+        for (_, orders) in below.filter(|(whom, _)| self.share_of(whom) == Some(*share)) {
+            for (_, of) in orders {
+                all.extend(self.receipts_of(of, &mut audiences));
             }
         }
+        for_each(&self.store, keys::UNSEEN, |key, bytes| {
+            let of: [u8; 32] = key[1..].try_into().map_err(|_| Refusal::Damaged("a move"))?;
+            let unseen: BTreeSet<OrgId> = codec::own(bytes)?;
+            let of = StatementId(of);
+            let order = self.receipts.orders.get(&of);
+            if order.is_none_or(|order| self.share_of(&order.whom) != Some(*share)) {
+                return Ok(());
+            }
+            let mut views = self.receipts_of(&of, &mut audiences);
+            views.retain(|view| unseen.contains(&view.org));
+            all.extend(views);
+            Ok::<_, Refusal>(())
+        })?;
         all.sort_by_key(|one| (one.asked_at, one.of, one.org));
-        all
+        Ok(all)
     }
 
-    /// Who below this org's grants has confirmed an order to erase, and who has not.
-    pub(crate) fn receipts_of_erasure(
+    /// Who below this org's grants has confirmed an order, and who has not.
+    pub(crate) fn receipts_of(
         &self,
-        of: StatementId,
+        of: &StatementId,
         audiences: &mut Audiences,
     ) -> Vec<ReceiptView> {
-        let grant = self.receipts.erasures.get(&of);
-        let order = grant.and_then(|grant| self.order(of, Asked::Erasure, *grant));
-        order.map_or_else(Vec::new, |order| self.receipts_of(order, audiences))
-    }
-
-    fn receipts_of(&self, order: Order, audiences: &mut Audiences) -> Vec<ReceiptView> {
         let me = self.me.party.org;
-        let Some(statement) = self.statements.get(&order.of) else { return Vec::new() };
-        let given = self.receipts.given.get(&order.of);
-        let below_me = audiences.of(&self.grants, order).filter(|(_, above)| above.contains(&me));
+        let order = self.receipts.orders.get(of).filter(|order| self.counts(order));
+        let Some((order, statement)) = order.zip(self.statements.get(of)) else {
+            return Vec::new();
+        };
+        let given = self.receipts.given.get(of);
+        let asked = audiences.of(self.access(), *order);
         let view = |(org, _): (&OrgId, &BTreeSet<OrgId>)| ReceiptView {
             of: order.of,
             asked: order.asked,
-            grant: order.grant,
+            grant: match order.whom {
+                Whom::Below(grant) => Some(grant),
+                Whom::Readers(_) => None,
+            },
             author: order.author,
             org: *org,
             done_at: given.and_then(|given| given.get(org)).map(|(done_at, _)| *done_at),
             asked_at: statement.at().millis(),
         };
-        below_me.map(view).collect()
+        asked.filter(|(_, above)| above.contains(&me)).map(view).collect()
     }
 }

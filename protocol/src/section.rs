@@ -25,8 +25,11 @@ use crate::vocabulary::Kind;
 mod kept;
 mod publish;
 mod replan;
+mod sight;
 mod weight;
 
+use sight::Sight;
+pub(crate) use sight::Unseen;
 pub(crate) use weight::Weight;
 
 /// Where a record of the book stands in a share.
@@ -125,7 +128,16 @@ type Entries = BTreeMap<CompartmentId, Vec<(RecordId, u32, Fields)>>;
 #[derive(Default)]
 struct Moving {
     entries: BTreeMap<Kind, Entries>,
-    erased: BTreeMap<CompartmentId, Vec<RecordTurn>>,
+    erased: BTreeMap<CompartmentId, (Vec<RecordTurn>, Unseen)>,
+}
+
+impl Moving {
+    /// Takes a record out of a compartment that stays; these orgs lose sight of it.
+    fn erase(&mut self, home: &CompartmentId, at: RecordTurn, lost: BTreeSet<OrgId>) {
+        let (turns, unseen) = self.erased.entry(*home).or_default();
+        turns.push(at);
+        unseen.insert(at.record, lost);
+    }
 }
 
 /// What placing did.
@@ -489,20 +501,19 @@ impl Replica {
     pub fn withdraw(&mut self, share: &ShareId, records: &[RecordId]) -> Result<u64, Refusal> {
         self.check_decides()?;
         let mut removed = 0;
-        let mut erased: BTreeMap<CompartmentId, Vec<RecordTurn>> = BTreeMap::new();
+        let (mut part, mut sight) = (Moving::default(), Sight::default());
         for record in records {
             let Some(mut publication) = self.publication(share, record)? else { continue };
             for home in publication.homes.keys().copied().collect::<Vec<_>>() {
                 let turn = publication.leave(&home).unwrap_or_default();
                 let at = RecordTurn { record: publication.record, turn };
-                erased.entry(home).or_default().push(at);
+                let lost = self.out_of_sight(&mut sight, &home, at, &BTreeSet::new());
+                part.erase(&home, at, lost);
             }
             removed += 1;
             self.remove_publication(share, record, &publication)?;
         }
-        for (home, turns) in erased {
-            self.erase(&home, turns)?;
-        }
+        self.erase_all(part)?;
         self.dirty.sections.insert(*share);
         Ok(removed)
     }

@@ -97,3 +97,50 @@ fn a_grant_ends_by_its_date_without_anybody_doing_anything() {
     assert_eq!((len(&receipts), &receipts[0]["kind"]), (1, &"revocation".into()));
     assert_eq!(acme.ok("share show launch")["grants"][0]["state"], "expired");
 }
+
+#[test]
+fn what_a_company_may_not_see_any_more_its_node_reports_to_be_gone() {
+    let (acme, bright) = (Org::running("Acme Motors"), Org::running("Bright Agency"));
+    let mut cedar = Org::running("Cedar Consulting");
+    pair(&acme, &bright);
+    pair(&acme, &cedar);
+    acme.id_of("share open launch");
+    let grant = "--yes share grant launch";
+    acme.ok(&format!("{grant} bright-agency --kind customer --fields name"));
+    acme.ok(&format!(
+        "{grant} cedar-consulting --kind customer --fields name --where region=north"
+    ));
+    let firm = acme.id_of("customer create type=company name=Firm region=north");
+    let person = acme.id_of("customer create name=Person region=north");
+    acme.ok(&format!("customer consent {person} give --purpose launch"));
+    acme.ok(&format!("--yes share add launch {firm} {person}"));
+    cedar.until("customer list", PATIENCE, |list| len(list) == 2);
+    bright.until("customer list", PATIENCE, |list| len(list) == 2);
+    assert_eq!(len(&acme.ok("share receipts launch")), 0, "nobody lost anything");
+
+    cedar.kill();
+    acme.ok(&format!("customer set {firm} region=south"));
+    let told = acme.ok("share receipts launch");
+    assert_eq!((len(&told), &told[0]["kind"]), (1, &"roll".into()), "Bright sees it as before");
+    assert_eq!((&told[0]["org"], &told[0]["state"]), (&cedar.id.clone().into(), &"pending".into()));
+    let inbox = acme.ok("inbox");
+    let waits = inbox.as_array().unwrap().iter().find(|line| line["kind"] == "receipt").unwrap();
+    let text = waits["text"].as_str().unwrap();
+    assert!(text.contains("Cedar Consulting") && text.contains("not shared with it"), "{text}");
+    cedar.start();
+    let told = acme.until("share receipts launch", PATIENCE, |told| told[0]["state"] != "pending");
+    assert_eq!(told[0]["state"], "confirmed");
+    assert_eq!(len(&cedar.ok("customer list")), 1);
+    assert!(!cedar.table("store dump").out.contains("Firm"), "erased, not hidden");
+    assert!(acme.table("share receipts launch").out.contains("not shared any more"));
+    assert!(!kinds(&acme.ok("inbox")).contains(&"receipt"));
+    assert_eq!(len(&bright.ok("customer list")), 2);
+
+    // Whose consent ends is asked for more than that, and it is told once.
+    acme.ok(&format!("customer consent {person} withdraw --scope cedar-consulting"));
+    let told = acme.until("share receipts launch", PATIENCE, |told| {
+        len(told) == 2 && *state_of(told, &cedar.id) == "confirmed" && told[1]["at"].is_string()
+    });
+    assert_eq!((&told[1]["kind"], &told[1]["org"]), (&"erasure".into(), &cedar.id.clone().into()));
+    assert_eq!((len(&cedar.ok("customer list")), len(&bright.ok("customer list"))), (0, 2));
+}

@@ -59,7 +59,7 @@ fn put(field: &str, text: &str) -> Vec<Edit> {
 /// Who has confirmed, by what an org knows; none for those who have not.
 fn receipts(world: &World, at: usize, share: &ShareId) -> Vec<(usize, bool)> {
     let org = |view: &ReceiptView| (0..3).find(|org| world.id(*org) == view.org).unwrap();
-    let receipts = world.replica(at).receipts(share);
+    let receipts = world.replica(at).receipts(share).unwrap();
     let mut all: Vec<_> = receipts.iter().map(|r| (org(r), r.done_at.is_some())).collect();
     all.sort_unstable();
     all

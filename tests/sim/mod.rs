@@ -8,6 +8,7 @@ mod erasure;
 mod found;
 mod listener;
 mod model;
+mod moves;
 mod mutations;
 mod oracle;
 mod random;

@@ -6,7 +6,7 @@ use crate::mutation::{Law, without};
 
 use super::hostile::{self, bundle, session, statement};
 use super::random::{MOST, Sim, Size, number, play, steps};
-use super::{audit, cost, ending, erasure, found, nodes, rolls};
+use super::{audit, cost, ending, erasure, found, moves, nodes, rolls};
 
 /// Seeds within which a broken rule must be noticed.
 const SEEDS: u64 = 400;
@@ -55,6 +55,10 @@ const LAWS: &[Law] = &[
     Law::Unanswered,
     Law::RejectedIsForgotten,
     Law::Receipt,
+    Law::Moves,
+    Law::Newcomers,
+    Law::MovesAreDone,
+    Law::Unseen,
     Law::Expired,
     Law::ExpiryIsSaid,
     Law::CutContributors,
@@ -128,6 +132,13 @@ fn story(law: Law) -> Option<fn()> {
         Law::OwnType => erasure::no_editor_lifts_the_consent_gate_by_calling_a_person_a_company,
         Law::Keep | Law::CopiesStay => {
             erasure::a_record_is_adopted_only_where_it_may_be_kept_and_stays_until_it_is_erased
+        }
+        Law::Moves | Law::Unseen => {
+            moves::what_a_rule_selects_no_more_is_confirmed_by_whom_it_was_shown_to_and_told_of_nobody_else
+        }
+        Law::Newcomers => moves::whoever_came_after_a_move_has_nothing_to_confirm,
+        Law::MovesAreDone => {
+            moves::what_is_sent_anew_is_confirmed_when_it_is_gone_and_nobody_is_told
         }
         Law::Pace => hostile::session::who_floods_a_node_is_closed_and_may_come_back_slower,
         Law::Logs => hostile::bundle::an_editor_begins_so_many_logs_and_no_more,

@@ -21,6 +21,7 @@ use crate::view::ListQuery;
 use crate::vocabulary::{self, FieldType};
 
 use super::model::{Known, What};
+use super::moves::{check_confirmed, check_moves};
 use super::oracle::tokens_in;
 use super::random::Sim;
 
@@ -38,6 +39,7 @@ pub fn check_settled(sim: &mut Sim) -> Result<(), String> {
     if sim.model.hostile.is_empty() {
         check_receipts(sim)?;
         check_erasures(sim)?;
+        check_moves(sim)?;
     }
     let rows: Vec<Rows> =
         (0..sim.world.orgs.len()).map(|org| rows(sim.world.replica(org))).collect();
@@ -79,6 +81,7 @@ fn check_at_rest(sim: &Sim) -> Result<Vec<usize>, String> {
         (0..sim.world.orgs.len()).filter(|org| !sim.model.hostile.contains(org)).collect();
     for org in honest.iter().copied() {
         let replica = sim.world.replica(org);
+        check_confirmed(replica).map_err(|what| format!("{what} by node {org}"))?;
         let waits = sim.waits(replica);
         if !waits.is_empty() {
             return Err(format!("I2: org {org} waits for {waits:?}"));
@@ -299,9 +302,12 @@ fn check_receipts(sim: &Sim) -> Result<(), String> {
         let share = &model.shares[grant.share];
         let known = Known::of(world.replica(world.main(root)));
         if share.opener == root && root != grant.to && model.closed(world, &known, grant.share) {
-            let receipts = world.replica(world.main(root)).receipts(&share.id);
+            let receipts =
+                world.replica(world.main(root)).receipts(&share.id).map_err(|e| e.to_string())?;
             let given = |one: &ReceiptView| {
-                one.grant.0 == share.id.0 && one.org == world.id(grant.to) && one.done_at.is_some()
+                one.grant.is_some_and(|grant| grant.0 == share.id.0)
+                    && one.org == world.id(grant.to)
+                    && one.done_at.is_some()
             };
             if !receipts.iter().any(given) {
                 return Err(format!("I4: org {root} has no receipt of org {} for all", grant.to));
@@ -315,9 +321,11 @@ fn check_receipts(sim: &Sim) -> Result<(), String> {
                 if !Known::of(replica).revoked_by(&link, &world.id(by)) {
                     continue;
                 }
-                let receipts = replica.receipts(&model.shares[grant.share].id);
+                let receipts =
+                    replica.receipts(&model.shares[grant.share].id).map_err(|e| e.to_string())?;
                 let given = receipts.iter().any(|one| {
-                    (one.grant, one.author, one.org) == (link, world.id(by), world.id(grant.to))
+                    (one.grant, one.author, one.org)
+                        == (Some(link), world.id(by), world.id(grant.to))
                         && one.done_at.is_some()
                 });
                 if !given {
@@ -399,6 +407,9 @@ fn check_agreement(sim: &Sim, rows: &[Rows]) -> Result<(), String> {
 pub fn check_same(sim: &Sim) -> Result<(), String> {
     let honest = |org: &usize| !sim.model.hostile.contains(org) && sim.world.is_up(*org);
     let orgs: Vec<usize> = (0..sim.world.orgs.len()).filter(honest).collect();
+    for org in &orgs {
+        check_confirmed(sim.world.replica(*org)).map_err(|what| format!("{what} by node {org}"))?;
+    }
     let rows: Vec<Rows> = orgs.iter().map(|org| rows(sim.world.replica(*org))).collect();
     let all: Vec<(&Replica, &Rows)> =
         orgs.iter().map(|org| sim.world.replica(*org)).zip(&rows).collect();

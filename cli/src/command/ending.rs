@@ -41,7 +41,7 @@ pub fn receipts(session: &mut Session<'_>, share: &str) -> Result<(), CliError> 
             let why = match one.kind {
                 ReceiptKind::Revocation => "grant revoked",
                 ReceiptKind::Erasure => "erased",
-                ReceiptKind::Roll => "sent again",
+                ReceiptKind::Roll => "not shared any more",
             };
             let answer = match one.state {
                 ReceiptState::Pending => "not confirmed yet".to_owned(),

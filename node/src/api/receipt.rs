@@ -13,7 +13,7 @@ pub enum ReceiptKind {
     Revocation,
     /// A customer was erased.
     Erasure,
-    /// Records were sent again, and the old ones go.
+    /// Records are not shared with it any more: taken out of the share, or out of its rule.
     Roll,
 }
 
@@ -30,7 +30,7 @@ pub enum ReceiptState {
 /// What one partner was asked to delete.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Receipt {
-    /// What it answers: the grant that was revoked, or the erasure.
+    /// What it answers: the grant that was revoked, or what was said of records.
     pub of: String,
     /// Why.
     pub kind: ReceiptKind,

@@ -36,7 +36,7 @@ pub fn tasks(replica: &Replica, lang: Lang) -> Answer<Tasks> {
     let mut deletions: BTreeMap<String, (usize, usize)> = BTreeMap::new();
     let me = replica.me().org;
     for share in replica.shares()? {
-        for asked in replica.receipts(&share.id).into_iter().filter(|one| one.author == me) {
+        for asked in replica.receipts(&share.id)?.into_iter().filter(|one| one.author == me) {
             let name = replica.directory().name(&asked.org).to_owned();
             let (confirmed, pending) = deletions.entry(name).or_default();
             *if asked.done_at.is_some() { confirmed } else { pending } += 1;
@@ -87,6 +87,7 @@ fn in_chinese(replica: &Replica, of: &Waiting) -> String {
             let what = match receipt.asked {
                 Asked::Revocation => "不再有权查看的内容",
                 Asked::Erasure => "要求抹除的内容",
+                Asked::Move => "不再与其共享的内容",
             };
             format!("{}的节点尚未确认已删除“{}”中{what}", name(&receipt.org), share(id))
         }

@@ -12,7 +12,7 @@ use crate::api::share::Leaving;
 /// What partners were asked to delete in a share, and who has confirmed it.
 pub fn receipts(replica: &mut Replica, share: &str) -> Answer<Vec<Receipt>> {
     let share = replica.find_share(share)?;
-    Ok(replica.receipts(&share).iter().map(|of| receipt(replica, of)).collect())
+    Ok(replica.receipts(&share)?.iter().map(|of| receipt(replica, of)).collect())
 }
 
 /// Who would lose what if a share were closed: also this company, of what others put into it.
@@ -56,12 +56,14 @@ pub fn state(done_at: Option<Millis>) -> ReceiptState {
 }
 
 fn receipt(replica: &Replica, of: &ReceiptView) -> Receipt {
-    let (kind, what) = match of.asked {
-        Asked::Revocation => (ReceiptKind::Revocation, of.grant.to_string()),
-        Asked::Erasure => (ReceiptKind::Erasure, of.of.to_string()),
+    let kind = match of.asked {
+        Asked::Revocation => ReceiptKind::Revocation,
+        Asked::Erasure => ReceiptKind::Erasure,
+        Asked::Move => ReceiptKind::Roll,
     };
+    let grant = of.grant.filter(|_| of.asked == Asked::Revocation);
     Receipt {
-        of: what,
+        of: grant.map_or_else(|| of.of.to_string(), |grant| grant.to_string()),
         kind,
         org: shown::org(replica, &of.org),
         state: state(of.done_at),

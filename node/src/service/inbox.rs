@@ -140,10 +140,11 @@ fn missing(replica: &Replica, share: &str, of: &ReceiptView, verb: String) -> In
     let why = match of.asked {
         Asked::Revocation => "what it may not see any more",
         Asked::Erasure => "what was erased",
+        Asked::Move => "what is not shared with it any more",
     };
     InboxLine {
         org: Some(of.org.to_string()),
-        grant: Some(of.grant.to_string()),
+        grant: of.grant.map(|grant| grant.to_string()),
         ..bare(
             InboxKind::Receipt,
             format!("{who}'s node has not confirmed that {why} in {share} is deleted"),

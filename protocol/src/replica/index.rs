@@ -88,7 +88,7 @@ impl Replica {
         if !self.dossiers.insert(&statement, &self.directory) {
             self.silent.insert((statement.author(), statement.key()));
         }
-        self.receipts.insert(&statement);
+        self.receipts.insert(&statement, &self.me.party.org);
         self.ordered.insert(&statement);
         self.deadlines.insert(&statement);
         if !broken(Law::LateCause) {

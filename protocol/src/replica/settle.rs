@@ -98,6 +98,7 @@ impl Replica {
         self.leaving.remove(&id);
         self.reissue(&id)?;
         self.drop_compartment(&id)?;
+        self.dirty.endings = true;
         Ok(true)
     }
 

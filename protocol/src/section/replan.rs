@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{MOVES_AT_ONCE, Moving, Publication, Section, Standing, Weight, record_of};
+use super::{
+    MOVES_AT_ONCE, Moving, Publication, Section, Sight, Standing, Unseen, Weight, record_of,
+};
 use crate::codec;
 use crate::facet::Schema;
-use crate::id::{CompartmentId, GrantId, LogId, Nonce, RecordId, ShareId};
+use crate::id::{CompartmentId, GrantId, LogId, Nonce, OrgId, RecordId, ShareId};
 use crate::keys;
 use crate::plan::{self, Home, Open, Slot};
 use crate::refusal::Refusal;
@@ -14,6 +16,24 @@ use crate::select::Selector;
 use crate::statement::{Body, Cause, FieldSpec, MAX_ERASED, MAX_MARKS, Mark, RecordTurn};
 use crate::store::for_each;
 use crate::vocabulary::{self, Kind};
+
+/// The compartments that each new home takes over from.
+type Follows = BTreeMap<CompartmentId, BTreeSet<CompartmentId>>;
+
+/// By compartment that is retired: who loses sight of something of what was in it.
+type Lost = BTreeMap<CompartmentId, BTreeSet<OrgId>>;
+
+/// A plan that is being carried out.
+struct Going<'a> {
+    share: &'a ShareId,
+    section: &'a Section,
+    plan: &'a plan::Plan,
+    reached: &'a plan::Reached,
+    sight: Sight<'a>,
+    part: Moving,
+    follows: Follows,
+    lost: Lost,
+}
 
 impl Replica {
     /// The rules of a section: every grant in it that is in force, passed-on ones included.
@@ -106,7 +126,7 @@ impl Replica {
         let mut standing = self.standing(share, &section)?;
         section.ends = !standing.ends.is_empty();
         self.watch_consents(std::mem::take(&mut standing.ends));
-        self.retreat(share, &mut standing.reached)?;
+        self.retreat(share, &section, &mut standing.reached)?;
         let weights = self.weights(share)?;
         let open = self.open_compartments(share, &weights, edited)?;
         let plan = self.draft(share, &mut section, open, &weights, &mut standing);
@@ -127,10 +147,10 @@ impl Replica {
                 self.admit(compartment, grant, &[], &[])?;
             }
         }
-        let successors = self.carry_out(share, &section, &plan)?;
+        let (follows, lost) = self.carry_out(share, &section, &plan, &standing.reached)?;
         for id in opened {
             let slot = section.homes.iter().find(|(_, home)| **home == id).map(|(s, _)| s.clone());
-            let replaces: Vec<CompartmentId> = successors
+            let replaces: Vec<CompartmentId> = follows
                 .get(&id)
                 .into_iter()
                 .flatten()
@@ -146,6 +166,7 @@ impl Replica {
             let logs = self.marks(id);
             let number = self.next_number(id);
             let retire = self.say(Body::Retire { compartment: *id, number })?;
+            self.note_unseen(retire, lost.get(id).into_iter().flatten())?;
             self.say_cut(id, Cause::Retire(retire), &logs)?;
         }
         self.cut_editors(share)?;
@@ -169,8 +190,13 @@ impl Replica {
 
     /// Where the right to publish has ended nothing new is written, but what somebody must not see
     /// any more is still taken out. The plan is made for the other kinds.
-    fn retreat(&mut self, share: &ShareId, reached: &mut plan::Reached) -> Result<(), Refusal> {
-        let mut erased: BTreeMap<CompartmentId, Vec<RecordTurn>> = BTreeMap::new();
+    fn retreat(
+        &mut self,
+        share: &ShareId,
+        section: &Section,
+        reached: &mut plan::Reached,
+    ) -> Result<(), Refusal> {
+        let (mut part, mut sight) = (Moving::default(), Sight::of(&section.rules));
         let ended = |kind: &Kind| self.publishing_grant(share, *kind).is_err();
         let ended: BTreeSet<Kind> = Kind::ALL.into_iter().filter(ended).collect();
         let leaving: plan::Reached =
@@ -183,76 +209,90 @@ impl Replica {
             {
                 publication.leave(home);
                 let at = RecordTurn { record: publication.record, turn: *turn };
-                erased.entry(*home).or_default().push(at);
+                let mut lost = self.out_of_sight(&mut sight, home, at, &audience.1);
+                if let Some(row) = self.book_row(audience.0, record)? {
+                    self.without_consent(share, audience.0, &row.fields, &mut lost)?;
+                }
+                part.erase(home, at, lost);
             }
             if publication.homes != homes {
                 let bytes = codec::to_bytes(&publication);
                 self.put(&keys::publication(share, record), bytes)?;
             }
         }
-        for (home, turns) in erased {
-            self.erase(&home, turns)?;
+        self.erase_all(part)
+    }
+
+    /// Erases what a part of a plan takes out of compartments that stay.
+    pub(super) fn erase_all(&mut self, part: Moving) -> Result<(), Refusal> {
+        for (home, (turns, unseen)) in part.erased {
+            self.erase(&home, turns, &unseen)?;
         }
         Ok(())
     }
 
-    /// Moves records; answers which compartments each new home takes over from. A plan for very
-    /// many records is made durable in parts, each complete in itself; whatever a crash leaves
-    /// undone is planned again when the node starts.
+    /// Moves records; answers which compartments each new home takes over from, and who loses sight of
+    /// something. A plan for very many records is made durable in parts, each complete in itself;
+    /// whatever a crash leaves undone is planned again when the node starts.
     fn carry_out(
         &mut self,
         share: &ShareId,
         section: &Section,
         plan: &plan::Plan,
-    ) -> Result<BTreeMap<CompartmentId, BTreeSet<CompartmentId>>, Refusal> {
-        let mut follows: BTreeMap<CompartmentId, BTreeSet<CompartmentId>> = BTreeMap::new();
+        reached: &plan::Reached,
+    ) -> Result<(Follows, Lost), Refusal> {
+        let (follows, lost, part) = (Follows::new(), Lost::new(), Moving::default());
+        let sight = Sight::of(&section.rules);
+        let mut going = Going { share, section, plan, reached, sight, part, follows, lost };
         let moves: Vec<(&RecordId, &plan::Move)> = plan.moves.iter().collect();
         for moves in moves.chunks(MOVES_AT_ONCE) {
-            let mut part = Moving::default();
             for (record, way) in moves {
                 let Some(mut publication) = self.publication(share, record)? else { continue };
-                self.move_one(share, section, plan, (record, way), &mut publication, &mut part)?;
+                self.move_one(&mut going, (record, way), &mut publication)?;
                 for home in publication.homes.keys() {
-                    follows.entry(*home).or_default().extend(way.leave.iter().copied());
+                    let follows = going.follows.entry(*home).or_default();
+                    follows.extend(way.leave.iter().copied());
                 }
             }
-            for (kind, entries) in part.entries {
+            let mut part = std::mem::take(&mut going.part);
+            for (kind, entries) in std::mem::take(&mut part.entries) {
                 self.write_first(share, kind, entries)?;
             }
-            for (home, turns) in part.erased {
-                self.erase(&home, turns)?;
-            }
+            self.erase_all(part)?;
             self.relieve()?;
         }
-        Ok(follows)
+        Ok((going.follows, going.lost))
     }
 
     fn move_one(
         &mut self,
-        share: &ShareId,
-        section: &Section,
-        plan: &plan::Plan,
+        going: &mut Going<'_>,
         (record, way): (&RecordId, &plan::Move),
         publication: &mut Publication,
-        part: &mut Moving,
     ) -> Result<(), Refusal> {
-        let kind = publication.kind;
+        let (kind, share) = (publication.kind, going.share);
         let Some(row) = self.book_row(kind, record)? else { return Ok(()) };
+        let reach = going.reached.get(record).map(|reached| &reached.1);
         for old in &way.leave {
             let turn = publication.leave(old).unwrap_or_default();
-            if !plan.retire.contains(old) {
-                let at = RecordTurn { record: publication.record, turn };
-                part.erased.entry(*old).or_default().push(at);
+            let at = RecordTurn { record: publication.record, turn };
+            let reach = reach.unwrap_or(const { &BTreeSet::new() });
+            let mut lost = self.out_of_sight(&mut going.sight, old, at, reach);
+            self.without_consent(share, kind, &row.fields, &mut lost)?;
+            if going.plan.retire.contains(old) {
+                going.lost.entry(*old).or_default().extend(lost);
+            } else {
+                going.part.erase(old, at, lost);
             }
         }
         if !way.enter.is_empty() {
             publication.turn += 1;
         }
         for slot in &way.enter {
-            let Some(home) = section.homes.get(slot).copied() else { continue };
+            let Some(home) = going.section.homes.get(slot).copied() else { continue };
             let fields = self.project_slot(share, slot, &row.fields)?;
             let entry = (publication.record, publication.turn, fields);
-            part.entries.entry(kind).or_default().entry(home).or_default().push(entry);
+            going.part.entries.entry(kind).or_default().entry(home).or_default().push(entry);
             publication.homes.insert(home, publication.turn);
         }
         self.put(&keys::publication(share, record), codec::to_bytes(publication))
@@ -338,16 +378,19 @@ impl Replica {
         &mut self,
         home: &CompartmentId,
         turns: Vec<RecordTurn>,
+        unseen: &Unseen,
     ) -> Result<(), Refusal> {
         let turns = crate::book::sorted_turns(turns);
         for records in turns.chunks(MAX_ERASED) {
             let number = self.next_number(home);
-            self.say(Body::Erase {
+            let erase = self.say(Body::Erase {
                 compartment: *home,
                 records: records.to_vec(),
                 only_for: None,
                 number,
             })?;
+            let lost = records.iter().filter_map(|at| unseen.get(&at.record));
+            self.note_unseen(erase, lost.flatten())?;
         }
         Ok(())
     }
