@@ -37,6 +37,10 @@ struct Forgotten {
     /// Why, as it was entered; never leaves.
     #[n(1)]
     reason: Option<String>,
+    /// Whether it went from the own book too, and was not only taken from others.
+    #[n(2)]
+    #[cbor(default)]
+    own: bool,
 }
 
 /// An order to erase a record where one compartment shows it.
@@ -142,9 +146,9 @@ impl Replica {
                 orders.extend(self.order_erasure(&share, one, true, &|_| true)?);
             }
             self.delete(&Address::Own { kind: *kind, record: *one })?;
-            self.note_forgotten(one, Vec::new(), None)?;
+            self.note_forgotten(one, Forgotten { own: true, ..Forgotten::default() })?;
         }
-        self.note_forgotten(record, orders, reason)
+        self.note_forgotten(record, Forgotten { orders, reason, own: true })
     }
 
     /// Whether a record came too late: another node noted it about a customer before it heard that
@@ -157,9 +161,9 @@ impl Replica {
         for field in ["customer", "participation"] {
             let Some(Value::Str(text)) = row.fields.get(field) else { continue };
             let Some((of, named)) = Kind::parse_id(text) else { continue };
-            let forgotten = self.read::<Forgotten>(&keys::forgotten(&named))?.is_some();
-            let gone = forgotten && self.book_row(of, &named)?.is_none();
-            if gone && !broken(Law::LateNotes) {
+            let forgotten: Option<Forgotten> = self.read(&keys::forgotten(&named))?;
+            let forgotten = forgotten.is_some_and(|known| known.own);
+            if forgotten && self.book_row(of, &named)?.is_none() && !broken(Law::LateNotes) {
                 self.forget_own(kind, record, None)?;
                 return Ok(true);
             }
@@ -214,7 +218,8 @@ impl Replica {
             Kind::Customer => Some(*record),
             _ => crate::section::about(fields),
         };
-        self.note_forgotten(&customer.unwrap_or(*record), orders, None)
+        let ordered = Forgotten { orders, ..Forgotten::default() };
+        self.note_forgotten(&customer.unwrap_or(*record), ordered)
     }
 
     /// From whom consent holds back a record that was perhaps shown: nobody, if it names no person.
@@ -347,7 +352,8 @@ impl Replica {
                 self.edit_book(Kind::Customer, &customer, &[edit], None)?;
             }
             self.dirty.records.insert((Kind::Customer, customer));
-            self.note_forgotten(&customer, orders.iter().map(|order| order.0).collect(), None)?;
+            let orders = orders.iter().map(|order| order.0).collect();
+            self.note_forgotten(&customer, Forgotten { orders, ..Forgotten::default() })?;
         }
         Ok(())
     }
@@ -385,16 +391,12 @@ impl Replica {
         Ok(all)
     }
 
-    fn note_forgotten(
-        &mut self,
-        record: &RecordId,
-        orders: Vec<StatementId>,
-        reason: Option<String>,
-    ) -> Result<(), Refusal> {
+    fn note_forgotten(&mut self, record: &RecordId, more: Forgotten) -> Result<(), Refusal> {
         let key = keys::forgotten(record);
         let mut forgotten: Forgotten = self.read(&key)?.unwrap_or_default();
-        forgotten.orders.extend(orders);
-        forgotten.reason = reason.or(forgotten.reason);
+        forgotten.orders.extend(more.orders);
+        forgotten.reason = more.reason.or(forgotten.reason);
+        forgotten.own |= more.own;
         self.put(&key, codec::to_bytes(&forgotten))
     }
 

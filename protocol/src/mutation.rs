@@ -38,6 +38,8 @@ pub(crate) enum Law {
     AskForLost,
     /// What was deleted counts as sent by nobody.
     AskNoMore,
+    /// What was settled is compared again after a while.
+    CompareAgain,
     /// Of a rejected edit the value is kept only while its field is shown.
     RejectedIsForgotten,
     /// Consent decides who may see a person.

@@ -153,6 +153,10 @@ pub(crate) struct Peer {
     #[n(9)]
     #[cbor(default)]
     pub desk: u64,
+    /// When all that it serves was last compared log by log, ms.
+    #[n(10)]
+    #[cbor(default)]
+    pub compared: Millis,
 }
 
 /// All protocol state of one node.
@@ -465,7 +469,7 @@ impl Replica {
     /// Time has passed without an input.
     pub fn tick_over(&mut self) -> Result<(), Refusal> {
         self.ask_others();
-        Ok(())
+        self.compare_again()
     }
 
     /// This node's org.

@@ -43,8 +43,8 @@ impl Replica {
         if peer.parked && lost {
             // What waited in memory is gone with the process, or was too much: say it again.
             peer.heard = 0;
+            peer.parked = false;
         }
-        peer.parked &= !lost;
         if peer.store != Some(store) {
             // Another store than last time: what was counted there says nothing about this one.
             peer.store = Some(store);
@@ -55,8 +55,8 @@ impl Replica {
             for log in self.stored_logs(&node)? {
                 self.remove(&keys::stored_at(&node, &log))?;
             }
-            self.store_peer(&node)?;
         }
+        self.store_peer(&node)?;
         let cursor = self.peers.get(&node).map_or(0, |peer| peer.heard);
         self.recall(conn);
         self.send(conn, &Frame::Resume { cursor });
@@ -176,8 +176,11 @@ impl Replica {
     }
 
     pub(crate) fn on_digests(&mut self, conn: Conn, shares: &[ShareDigest]) -> Result<(), Refusal> {
-        let Some(session) = self.sessions.get(&conn) else { return Ok(()) };
-        let peer = self.peers.get(&session.node);
+        let Some(node) = self.sessions.get(&conn).map(|session| session.node) else {
+            return Ok(());
+        };
+        let doubts = self.doubts_settled(&node);
+        let peer = self.peers.get(&node).filter(|_| !doubts);
         let same = |at: &ShareDigest| {
             peer.is_some_and(|peer| peer.settled.get(&at.share) == Some(&at.digest))
         };

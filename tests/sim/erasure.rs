@@ -249,3 +249,23 @@ pub fn no_editor_lifts_the_consent_gate_by_calling_a_person_a_company() {
     story.world.settle();
     assert_eq!(story.holders("TOKEN"), [B, C], "its own company may say so");
 }
+
+#[test]
+fn what_is_noted_about_a_customer_that_was_only_deleted_stays() {
+    let mut story = begin(EVERYBODY);
+    let share = story.share;
+    story.world.grant(A, B, share, A, name(false), 0).unwrap();
+    story.place();
+    story.consent(r#"[{"purpose":"*","status":"withdrawn","at":"2026-01-02T00:00:00Z"}]"#);
+    assert_eq!(story.erasures(), [(B, true)], "forgotten by Bright, not by Acme");
+    let about = story.own().text();
+    let note = [("customer", about.as_str()), ("outcome", "NOTE")];
+    let note = story.world.create(A, Kind::Interaction, &note);
+    let at = story.own();
+    story.world.act(A, |r| r.delete(&at)).unwrap();
+    let at = Address::Own { kind: Kind::Interaction, record: note };
+    let edit = Edit::Put("outcome".into(), Value::Str("LATER".into()));
+    story.world.act(A, |r| r.edit(&at, vec![edit])).unwrap();
+    let outcome = story.world.replica(A).record(&at).unwrap().values().remove("outcome");
+    assert_eq!(outcome, Some(Value::Str("LATER".into())));
+}

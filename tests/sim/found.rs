@@ -6,6 +6,7 @@ use crate::facet::Edit;
 use crate::id::{RecordId, ShareId};
 use crate::message::{Frame, MAX_FRAME_BYTES};
 use crate::policy::Reshare;
+use crate::replica::Replica;
 use crate::seeing::Wait;
 use crate::sharing::{GrantState, NewGrant};
 use crate::statement::{Nonce32, Scope};
@@ -409,4 +410,37 @@ pub fn what_grows_before_a_peer_said_what_it_lacks_settles_nothing() {
     assert_eq!(told, [Nonce32([0; 32])]);
     world.settle();
     assert!(world.holds(B, "THIRD"));
+}
+
+/// No way is known in which this comes about; it is made here by hand.
+#[test]
+pub fn what_both_believe_wrongly_is_believed_for_a_day_at_most() {
+    const HOUR: u64 = 60 * 60 * 1000;
+    for stay in [true, false] {
+        let (mut world, share, event) = begin();
+        world.grant(A, B, share, A, title(false), 0).unwrap();
+        world.settle();
+        world.disconnect(A, B);
+        edit(&mut world, A, Address::Own { kind: Kind::Event, record: event }, "title", "SECOND");
+        let (from, reader) = (world.orgs[A].identity.node.public(), world.id(B));
+        let digest = Replica::digest(&world.replica(A).servable(&reader)[&share]);
+        world
+            .act(B, |r| {
+                r.peers.get_mut(&from).expect("a peer").settled.insert(share, digest);
+                Ok(())
+            })
+            .unwrap();
+        world.settle();
+        assert!(!world.holds(B, "SECOND"), "both are content");
+        if !stay {
+            world.disconnect(A, B);
+        }
+        world.now += 25 * HOUR;
+        if stay {
+            world.act(B, |r| r.tick_over()).unwrap();
+        }
+        world.settle();
+        assert!(world.holds(B, "SECOND"), "connected all the time: {stay}");
+        assert_eq!(world.replica(A).owed(&reader), 0);
+    }
 }

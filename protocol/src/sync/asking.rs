@@ -3,15 +3,44 @@
 
 use std::collections::BTreeMap;
 
-use crate::id::{CompartmentId, LogId};
+use crate::id::{CompartmentId, LogId, PublicKey};
 use crate::message::Frame;
 use crate::mutation::{Law, broken};
+use crate::refusal::Refusal;
 use crate::replica::{Conn, Replica};
 use crate::session::{Offer, Session};
 use crate::sync::PATIENCE_MS;
 use crate::time::Millis;
 
+/// How long what was settled is believed, in ms.
+const BELIEF_MS: Millis = 24 * 60 * 60 * 1000;
+
 impl Replica {
+    /// Whether what was settled with a peer is to be compared log by log: should two nodes ever both
+    /// believe wrongly that nothing is missing, they do not believe it for long. Asked once a time.
+    pub(super) fn doubts_settled(&mut self, node: &PublicKey) -> bool {
+        let Some(peer) = self.peers.get_mut(node) else { return false };
+        let doubts = self.now.saturating_sub(peer.compared) >= BELIEF_MS;
+        if doubts {
+            peer.compared = self.now;
+        }
+        doubts && !broken(Law::CompareAgain)
+    }
+
+    /// Asks for the heights of everything that was settled long ago with whoever is connected.
+    pub(crate) fn compare_again(&mut self) -> Result<(), Refusal> {
+        let met = |(conn, s): (&Conn, &Session)| s.asked.is_some().then_some((*conn, s.node));
+        for (conn, node) in self.sessions.iter().filter_map(met).collect::<Vec<_>>() {
+            if self.doubts_settled(&node) {
+                self.store_peer(&node)?;
+                let settled = self.peers.get(&node).map(|peer| peer.settled.keys().copied());
+                let shares = settled.into_iter().flatten().collect();
+                self.send(conn, &Frame::Ask { shares, settled: Vec::new() });
+            }
+        }
+        Ok(())
+    }
+
     /// Asks for offered logs that nobody else is sending. Who has less of a log than this peer is
     /// not waited for: it may never get more.
     pub(crate) fn request(&mut self, conn: Conn) {
