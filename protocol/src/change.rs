@@ -51,8 +51,10 @@ pub(crate) struct Identity {
 /// Where an operation acts: the unit within which one operation may succeed another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// A root key.
-    Root(String),
+    /// The field with this index.
+    Field(usize),
+    /// An open field of a book.
+    Open(String),
     /// An element of the set in this field.
     Member(usize, String),
     /// The text in this field.
@@ -107,7 +109,7 @@ pub(crate) fn actor_of(log: &LogId, counter: u32) -> Actor {
     actor
 }
 
-/// The hash of a chunk, and the change as automerge reads it.
+/// A change as automerge reads it.
 pub(crate) fn read(bytes: &[u8]) -> Result<Change, Inert> {
     guarded(|| Change::try_from(bytes).map_err(|_| Inert::Unreadable))
 }
@@ -117,11 +119,9 @@ pub(crate) fn guarded<T>(call: impl FnOnce() -> Result<T, Inert>) -> Result<T, I
     catch_unwind(AssertUnwindSafe(call)).unwrap_or(Err(Inert::Panicked))
 }
 
-/// Everything about a change that holds whatever its operations do (steps 1 and 4).
-pub(crate) fn identify<'a>(
-    bytes: &'a [u8],
-    log: &LogId,
-) -> Result<(Identity, Chunk<'a>, Change), Inert> {
+/// Everything about a change that holds whatever its operations do (steps 1 and 4). What is taken
+/// here automerge reads as the same: [`understand`] never fails then.
+pub(crate) fn identify<'a>(bytes: &'a [u8], log: &LogId) -> Result<(Identity, Chunk<'a>), Inert> {
     let chunk = Chunk::decode(bytes)?;
     let actor: Actor = chunk.actor.try_into().map_err(|_| Inert::ForeignActor)?;
     if actor[..16] != log.0[..16] {
@@ -137,13 +137,9 @@ pub(crate) fn identify<'a>(
     if max_op >= MAX_COUNTER || chunk.ops.iter().any(names_high) {
         return Err(Inert::MaxOp);
     }
-    let change = read(bytes)?;
-    let hash = change.hash().0;
+    let hash = chunk::hash(bytes);
     if !chunk::is_sealed(bytes, &hash) {
         return Err(Inert::Checksum);
-    }
-    if change.raw_bytes() != bytes {
-        return Err(Inert::NotCanonical);
     }
     let identity = Identity {
         hash,
@@ -153,7 +149,16 @@ pub(crate) fn identify<'a>(
         start_op: chunk.start_op,
         max_op,
     };
-    Ok((identity, chunk, change))
+    Ok((identity, chunk))
+}
+
+/// A change that was identified, as automerge reads it.
+pub(crate) fn understand(bytes: &[u8], identity: &Identity) -> Result<Change, Inert> {
+    let change = read(bytes)?;
+    if change.hash().0 != identity.hash || change.raw_bytes() != bytes {
+        return Err(Inert::NotCanonical);
+    }
+    Ok(change)
 }
 
 fn element(op: &Op<'_>) -> Option<Id> {
@@ -222,10 +227,10 @@ fn check_op(schema: &Schema, chunk: &Chunk<'_>, op: &Op<'_>) -> Result<Slot, Ine
 
 fn check_root(schema: &Schema, chunk: &Chunk<'_>, op: &Op<'_>) -> Result<Place, Inert> {
     let (Key::Name(name), false) = (op.key, op.insert) else { return Err(Inert::Key) };
-    let place = Place::Root(name.to_owned());
-    let shape = match schema.shape(name) {
-        Some(shape) => shape,
+    let (place, shape) = match schema.find(name) {
+        Some((field, shape)) => (Place::Field(field), shape),
         None if schema.takes(name) => {
+            let place = Place::Open(name.to_owned());
             return match op.action {
                 Action::Put(Scalar::Str(_)) | Action::Delete => Ok(place),
                 Action::Put(value) => check_scalar(Shape::Json, value).map(|()| place),

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use automerge::{Automerge, Change, ChangeHash};
 
+use crate::change::chunk::Chunk;
 use crate::change::{
     Actor, Ancestry, Checked, Hash, Identity, Inert, Slot, actor_of, check_ancestry, check_ops,
-    guarded, identify,
+    guarded, identify, understand,
 };
 use crate::id::LogId;
 
@@ -123,7 +124,7 @@ impl Facet {
         let index = self.leaves.len();
         let (standing, change) = match leaf.change {
             None => (Standing::Inert(Inert::Redacted), None),
-            Some(bytes) => match identify(bytes, &leaf.log) {
+            Some(bytes) => match judged(bytes, &leaf.log) {
                 Err(reason) => (Standing::Inert(reason), None),
                 Ok((identity, chunk, change)) => {
                     let previous = self.last_of.insert(identity.actor, index);
@@ -149,7 +150,7 @@ impl Facet {
         &self,
         identity: &Identity,
         previous: Option<usize>,
-        chunk: &crate::change::chunk::Chunk<'_>,
+        chunk: &Chunk<'_>,
     ) -> Result<Checked, Inert> {
         if identity.deps.is_empty() {
             return Err(Inert::NoDeps);
@@ -329,6 +330,12 @@ impl Facet {
         let own = self.by_place.iter().filter(|(place, _)| place.log == *log);
         own.map(|(_, index)| self.known(*index)).all(|known| known.is_some())
     }
+}
+
+fn judged<'a>(bytes: &'a [u8], log: &LogId) -> Result<(Identity, Chunk<'a>, Change), Inert> {
+    let (identity, chunk) = identify(bytes, log)?;
+    let change = understand(bytes, &identity)?;
+    Ok((identity, chunk, change))
 }
 
 impl Ancestry {

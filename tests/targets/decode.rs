@@ -9,7 +9,7 @@ use minicbor::{Decode, Encode};
 use super::bytes::{Bytes, framed};
 use crate::bundle::{Bundle, Verified};
 use crate::change::chunk::{Action, Chunk, Op, Scalar};
-use crate::change::{canonical_json, check_ops, claimed_ops, guarded, identify, read};
+use crate::change::{canonical_json, check_ops, claimed_ops, guarded, identify, read, understand};
 use crate::codec;
 use crate::facet::{Leaf, Schema, first_values};
 use crate::fork::ForkProof;
@@ -127,9 +127,8 @@ fn read_alike(bytes: &[u8]) {
     if let Ok(change) = read(bytes) {
         same(&chunk, &change);
     }
-    if identify(bytes, &log).is_err() {
-        return;
-    }
+    let Ok((identity, _)) = identify(bytes, &log) else { return };
+    understand(bytes, &identity).expect("what is identified automerge reads as the same");
     let schema = schema();
     let _ = check_ops(&schema, &chunk);
     let leaf = Leaf { log, position: (0, 0), by_publisher: true, change: Some(bytes) };

@@ -1,6 +1,8 @@
 //! A raw change chunk and its operations, read strictly and written canonically.
 //! Owns the byte format alone: knows no schema, no ancestors, and never calls automerge.
 
+use sha2::{Digest, Sha256};
+
 use super::Inert;
 use super::column::{Cursor, put_booleans, put_deltas, put_runs, put_signed, put_unsigned};
 use super::rows::{
@@ -226,6 +228,11 @@ pub fn claimed_ops(bytes: &[u8]) -> Result<usize, Inert> {
         input.prefixed()?;
     }
     count_ops(&mut input)
+}
+
+/// The hash of a chunk, by which other changes name the change in it.
+pub(crate) fn hash(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(&bytes[CHECKSUM.end..]).into()
 }
 
 /// Puts the checksum into bytes from [`Chunk::encode`].

@@ -103,7 +103,7 @@ impl Facet {
     fn seal(&self, log: &LogId, made: &Automerge, hash: &ChangeHash) -> Result<Vec<u8>, EditError> {
         let change = made.get_change_by_hash(hash).ok_or(Inert::Unreadable)?;
         let bytes = change.raw_bytes().to_vec();
-        let (_, chunk, _) = identify(&bytes, log)?;
+        let (_, chunk) = identify(&bytes, log)?;
         check_ops(&self.schema, &chunk)?;
         Ok(bytes)
     }

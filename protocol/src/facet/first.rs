@@ -5,10 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::edit::{EditError, fits, step, valid_element};
 use super::schema::GENESIS_ACTOR;
 use super::{Facet, Leaf, Schema};
-use crate::change::chunk::{Action, Chunk, Id, Key, Op, Scalar, seal};
+use crate::change::chunk::{Action, Chunk, Id, Key, Op, Scalar, hash, seal};
 use crate::change::{
     Actor, Ancestry, Inert, MAX_OPS, actor_of, canonical_json, check_ancestry, check_ops, identify,
-    read,
 };
 use crate::id::LogId;
 use crate::value::{Fields, Value};
@@ -91,7 +90,7 @@ fn begin(schema: &Schema, actor: &Actor, fields: &Fields) -> Result<Vec<u8>, Edi
     if bytes.len() > crate::change::MAX_CHANGE_BYTES {
         return Err(Inert::TooLong.into());
     }
-    let hash = read(&bytes)?.hash().0;
+    let hash = hash(&bytes);
     seal(&mut bytes, &hash);
     Ok(bytes)
 }
@@ -116,7 +115,7 @@ fn canonical<'f>(
 /// from its operations.
 pub fn first_values(schema: &Schema, leaf: &Leaf<'_>) -> Result<Fields, Inert> {
     let bytes = leaf.change.ok_or(Inert::Redacted)?;
-    let (identity, chunk, _) = identify(bytes, &leaf.log)?;
+    let (identity, chunk) = identify(bytes, &leaf.log)?;
     match identity.deps.as_slice() {
         [] => return Err(Inert::NoDeps),
         [dep] if *dep == schema.genesis().0 => (),

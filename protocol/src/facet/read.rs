@@ -119,8 +119,10 @@ impl Facet {
 
     pub(super) fn field<'s>(&'s self, slot: &'s Slot) -> &'s str {
         match &slot.place {
-            Place::Root(name) => name,
-            Place::Member(field, _) | Place::Text(field) => &self.schema.fields()[*field].name,
+            Place::Open(name) => name,
+            Place::Field(field) | Place::Member(field, _) | Place::Text(field) => {
+                &self.schema.fields()[*field].name
+            }
         }
     }
 

@@ -90,8 +90,13 @@ impl Schema {
 
     /// The shape of a named field; `None` for `x_…` fields of a book, which have one of two.
     pub fn shape(&self, name: &str) -> Option<Shape> {
+        self.find(name).map(|(_, shape)| shape)
+    }
+
+    /// Index and shape of a named field.
+    pub(crate) fn find(&self, name: &str) -> Option<(usize, Shape)> {
         let index = self.0.fields.binary_search_by(|field| field.name.as_str().cmp(name)).ok()?;
-        Some(self.0.fields[index].shape)
+        Some((index, self.0.fields[index].shape))
     }
 
     /// Whether this is a book's schema and `name` one of its open fields.
