@@ -186,6 +186,8 @@ pub struct Verified {
     bundle: Bundle,
     id: BundleId,
     log: LogId,
+    /// Bytes of its encoding, about.
+    size: usize,
 }
 
 impl Verified {
@@ -211,7 +213,7 @@ impl Verified {
             return Err(BundleError::Signature);
         }
         let log = bundle.header.log();
-        Ok(Self { bundle, id, log })
+        Ok(Self { bundle, id, log, size: bytes.len() })
     }
 
     /// Seals leaves of our own: fills in count and root and signs.
@@ -222,7 +224,8 @@ impl Verified {
         let id = header.id();
         let signature = key.sign(DOMAIN_HEADER, &id.0);
         let log = header.log();
-        Self { bundle: Bundle { header, signature, leaves }, id, log }
+        let size = leaves.iter().map(|leaf| 64 + leaf.change().map_or(0, <[u8]>::len)).sum();
+        Self { bundle: Bundle { header, signature, leaves }, id, log, size }
     }
 
     /// The bundle.
@@ -240,6 +243,11 @@ impl Verified {
     /// Its log.
     pub fn log(&self) -> LogId {
         self.log
+    }
+
+    /// About how many bytes it takes.
+    pub fn size(&self) -> usize {
+        self.size
     }
 
     /// Takes the bundle apart.

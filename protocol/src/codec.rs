@@ -26,7 +26,12 @@ pub enum CodecError {
 
 /// Encodes a value; writing to memory cannot fail.
 pub fn to_bytes<T: Encode<()>>(value: &T) -> Vec<u8> {
-    let mut out = Vec::new();
+    to_bytes_of(0, value)
+}
+
+/// Encodes a value that takes about so many bytes.
+pub fn to_bytes_of<T: Encode<()>>(about: usize, value: &T) -> Vec<u8> {
+    let mut out = Vec::with_capacity(about);
     match minicbor::encode(value, &mut out) {
         Ok(()) => out,
         Err(error) => unreachable!("encoding into memory failed: {error}"),

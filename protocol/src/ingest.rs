@@ -233,7 +233,7 @@ impl Replica {
         authorised: Authorised,
     ) -> Result<(), Refusal> {
         let Authorised { opening, mut state } = authorised;
-        let (log, id) = (verified.log(), verified.id());
+        let (log, id, size) = (verified.log(), verified.id(), verified.size());
         let mut bundle = verified.into_bundle();
         let compartment = bundle.header.compartment;
         if let Some((_, dossier)) = self.dossiers.get(&compartment) {
@@ -246,7 +246,10 @@ impl Replica {
         }
         self.clock = self.clock.observe(bundle.header.at, self.now);
         let seq = bundle.header.seq;
-        self.put(&keys::bundle(&log, seq), codec::to_bytes(&bundle))?;
+        self.put(&keys::bundle(&log, seq), codec::to_bytes_of(size, &bundle))?;
+        if !self.logs.values().any(|log| log.compartment == compartment) {
+            self.fresh.begin(compartment);
+        }
         state.height = seq + 1;
         state.head = Nonce32(id.0);
         state.leaves += bundle.leaves.len() as u64;
@@ -281,7 +284,8 @@ impl Replica {
         }
         self.note_changed(&key)?;
         let bytes = key.bytes();
-        let known: Option<FacetRow> = self.read(&bytes)?;
+        let new = self.fresh.is_new(&key);
+        let known: Option<FacetRow> = if new { None } else { self.read(&bytes)? };
         let by_publisher = header.author == opening.section;
         let placed = facet::Leaf {
             log: at.log,
@@ -325,7 +329,8 @@ impl Replica {
                 row
             }
         };
-        self.put(&bytes, codec::to_bytes(&row))
+        let row = codec::to_bytes_of(leaf.change().map_or(0, <[u8]>::len), &row);
+        if new { self.put_new(&bytes, row) } else { self.put(&bytes, row) }
     }
 
     /// A facet from its leaves: only those that count.

@@ -44,6 +44,7 @@ pub mod select;
 pub mod sharing;
 pub mod policy;
 pub mod closing;
+mod fresh;
 pub mod ingest;
 pub mod remains;
 pub mod reissue;

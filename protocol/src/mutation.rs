@@ -150,6 +150,8 @@ pub(crate) enum Law {
     LateCopies,
     /// Whom a restored node had ordered to erase a customer is not shown it again.
     OrdersStand,
+    /// Of a facet that may be held the store is asked.
+    Fresh,
 }
 
 #[cfg(test)]

@@ -184,6 +184,7 @@ pub struct Replica {
     pub(crate) deadlines: Deadlines,
     pub(crate) logs: BTreeMap<LogId, LogState>,
     pub(crate) forks: BTreeMap<LogId, ForkProof>,
+    pub(crate) fresh: crate::fresh::Fresh,
     pub(crate) partners: BTreeMap<OrgId, Partner>,
     pub(crate) peers: BTreeMap<PublicKey, Peer>,
     /// What each peer's outbox holds already.
@@ -280,6 +281,7 @@ impl Replica {
             deadlines: Deadlines::default(),
             logs: BTreeMap::new(),
             forks: BTreeMap::new(),
+            fresh: Default::default(),
             partners: BTreeMap::new(),
             peers: BTreeMap::new(),
             outboxes: BTreeMap::new(),
@@ -439,6 +441,13 @@ impl Replica {
     pub(crate) fn put(&mut self, key: &[u8], value: Vec<u8>) -> Result<(), Refusal> {
         self.journal(key)?;
         self.store.write(key.to_vec(), Some(value));
+        Ok(())
+    }
+
+    /// Sets a key that is surely not there.
+    pub(crate) fn put_new(&mut self, key: &[u8], value: Vec<u8>) -> Result<(), Refusal> {
+        self.journal(key)?;
+        self.store.write_new(key.to_vec(), value);
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! The store as the protocol sees it: ordered keys, atomic durable batches.
 //! Knows no engine; the node brings sled, tests bring memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use thiserror::Error;
@@ -27,6 +27,8 @@ pub enum StoreError {
 pub struct Batch {
     /// The writes by key.
     pub writes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// Keys among them that the store surely does not hold: it need not look what they replace.
+    pub new: BTreeSet<Vec<u8>>,
 }
 
 impl Batch {
@@ -115,6 +117,7 @@ impl Store for MemoryStore {
 
     fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
         for (key, value) in batch.writes {
+            debug_assert!(!(batch.new.contains(&key) && self.entries.contains_key(&key)));
             match value {
                 Some(value) => self.entries.insert(key, value),
                 None => self.entries.remove(&key),
@@ -142,13 +145,13 @@ fn range<'a, V>(
 #[derive(Debug)]
 pub struct Overlay<S> {
     base: S,
-    pending: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    pending: Batch,
 }
 
 impl<S: Store> Overlay<S> {
     /// An overlay with nothing pending.
     pub fn new(base: S) -> Self {
-        Self { base, pending: BTreeMap::new() }
+        Self { base, pending: Batch::default() }
     }
 
     /// Writes everything pending as one durable batch.
@@ -156,12 +159,21 @@ impl<S: Store> Overlay<S> {
         if self.pending.is_empty() {
             return Ok(());
         }
-        self.base.commit(Batch { writes: std::mem::take(&mut self.pending) })
+        self.base.commit(std::mem::take(&mut self.pending))
     }
 
     /// Sets or removes one key.
     pub fn write(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
-        self.pending.insert(key, value);
+        self.pending.writes.insert(key, value);
+    }
+
+    /// Sets a key that is surely not there.
+    pub fn write_new(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        // What was removed since the last flush is still there below.
+        if !self.pending.writes.contains_key(&key) {
+            self.pending.new.insert(key.clone());
+        }
+        self.write(key, Some(value));
     }
 
     /// Forgets what is pending, as a crash before the commit would.
@@ -171,7 +183,7 @@ impl<S: Store> Overlay<S> {
 
     /// How many writes wait for the flush.
     pub fn pending_len(&self) -> usize {
-        self.pending.len()
+        self.pending.writes.len()
     }
 
     /// The store below.
@@ -182,7 +194,7 @@ impl<S: Store> Overlay<S> {
 
 impl<S: Store> Store for Overlay<S> {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        match self.pending.get(key) {
+        match self.pending.writes.get(key) {
             Some(value) => Ok(value.clone()),
             None => self.base.get(key),
         }
@@ -190,11 +202,11 @@ impl<S: Store> Store for Overlay<S> {
 
     fn scan(&self, prefix: &[u8], after: &[u8], limit: usize) -> Result<Vec<Entry>, StoreError> {
         let base = |after: &[u8]| self.base.scan(prefix, after, limit);
-        scan_over(&self.pending, base, prefix, after, limit)
+        scan_over(&self.pending.writes, base, prefix, after, limit)
     }
 
     fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
-        self.pending.extend(batch.writes);
+        self.pending.writes.extend(batch.writes);
         Ok(())
     }
 }
@@ -263,8 +275,15 @@ mod tests {
                     let key = vec![next(2) as u8, next(4) as u8];
                     if next(3) == 0 { batch.remove(key) } else { batch.put(key, vec![step]) }
                 }
-                plain.commit(batch.clone()).unwrap();
-                overlay.commit(batch).unwrap();
+                for (key, value) in batch.writes.clone() {
+                    match value {
+                        Some(value) if overlay.get(&key).unwrap().is_none() => {
+                            overlay.write_new(key, value);
+                        }
+                        value => overlay.write(key, value),
+                    }
+                }
+                plain.commit(batch).unwrap();
                 if next(4) == 0 {
                     overlay.flush().unwrap();
                 }

@@ -85,6 +85,7 @@ const LAWS: &[Law] = &[
     Law::DeskVersion,
     Law::LateCopies,
     Law::OrdersStand,
+    Law::Fresh,
 ];
 
 /// Laws whose breach needs a rare constellation have a story of their own.

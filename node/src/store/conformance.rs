@@ -91,7 +91,7 @@ impl Store for BeingRewritten {
 
 pub(super) fn put(store: &mut dyn Store, writes: &[(&[u8], Option<&[u8]>)]) {
     let writes = writes.iter().map(|(k, v)| (k.to_vec(), v.map(<[u8]>::to_vec))).collect();
-    store.commit(Batch { writes }).unwrap();
+    store.commit(Batch { writes, ..Batch::default() }).unwrap();
 }
 
 fn keys(entries: Vec<Entry>) -> Vec<Vec<u8>> {
@@ -281,8 +281,30 @@ fn readers_see_whole_batches_while_commits_go_on() {
         done.store(true, Ordering::Relaxed);
     });
     assert!(reads.load(Ordering::Relaxed) > 10, "readers got their turn");
-    let error = store.reader().commit(Batch { writes: [(vec![1], None)].into() }).unwrap_err();
+    let mut batch = Batch::default();
+    batch.remove([1]);
+    let error = store.reader().commit(batch).unwrap_err();
     assert!(matches!(error, StoreError::Engine(_)));
+}
+
+#[test]
+fn what_is_said_to_be_new_is_like_any_other_entry() {
+    over_every_store(|store| {
+        let long = Rng(3).noise(200_000);
+        for value in [&b"first"[..], &long, b"last"] {
+            let mut batch = Batch::default();
+            for key in [b"a", b"b"] {
+                batch.put(*key, value);
+                if store.get(key).unwrap().is_none() {
+                    batch.new.insert(key.to_vec());
+                }
+            }
+            store.commit(batch).unwrap();
+            assert_eq!(store.get(b"b").unwrap().as_deref(), Some(value));
+            put(store, &[(b"a", None)]);
+            assert_eq!(store.get(b"a").unwrap(), None);
+        }
+    });
 }
 
 #[test]

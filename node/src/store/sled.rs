@@ -368,9 +368,20 @@ impl Shared {
             state.failed = false;
             state.manifest = manifest;
             state.counter.note(manifest.commits);
+            let_go(writes.len());
             rewrite::follow(state, &self.directory, &writes);
             Ok(())
         })
+    }
+}
+
+/// Frees what so many writes replaced in the engine's memory. It does that by itself only while it
+/// is read, and a node that takes in bulk what is new to it hardly reads.
+fn let_go(writes: usize) {
+    const FREED_AT_ONCE: usize = 64;
+    // The first turns only end the times at which somebody could still be reading it.
+    for _ in 0..4 + writes / FREED_AT_ONCE {
+        ::sled::pin().flush();
     }
 }
 
@@ -434,8 +445,10 @@ fn prepare(batch: &Batch, state: &mut State) -> Result<(Writes, Manifest), Store
     let mut writes = Writes::new();
     let mut ordinal = 0;
     for (key, value) in &batch.writes {
+        let new = batch.new.contains(key);
         let key = entry_key(key);
-        let old = state.live.tree.get(&key).map_err(engine)?;
+        let old = if new { None } else { state.live.tree.get(&key).map_err(engine)? };
+        debug_assert!(!new || !state.live.tree.contains_key(&key).is_ok_and(|held| held));
         // A head that cannot be read is no reason to refuse what replaces it.
         let old_chunks = old.as_ref().and_then(|old| Chunks::of(old).ok().flatten());
         if let Some(chunks) = old_chunks {

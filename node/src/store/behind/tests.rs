@@ -53,7 +53,8 @@ fn after_a_batch_that_failed_nothing_is_said_and_nothing_written() {
     put(&mut store, &[(b"a", Some(&vec![0; MAX_VALUE_BYTES + 1]))]);
     let given = afterwards.then(move || said.send(()).unwrap());
     assert!(heard.recv_timeout(PATIENCE).is_err(), "dropped without a word");
-    let batch = Batch { writes: [(b"b".to_vec(), Some(vec![]))].into() };
+    let mut batch = Batch::default();
+    batch.put(*b"b", []);
     let error = given.err().or(store.commit(batch.clone()).err()).unwrap();
     let cause = std::error::Error::source(&error).map(ToString::to_string);
     assert_eq!(cause, Some(SledError::ValueTooLong(MAX_VALUE_BYTES + 1).to_string()));
