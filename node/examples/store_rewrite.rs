@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 
 use entente_node::store::{Engine, Step, open};
 use entente_protocol::store::{Batch, Store};
+use noise::noise;
+
+mod noise;
 
 /// A customer of 20 fields: rows in the book and in two compartments, its place in a share both
 /// ways; and its part of a bundle in three logs.
@@ -86,16 +89,4 @@ fn summary(mut all: Vec<Duration>) -> String {
 fn key(space: u8, number: u64) -> Vec<u8> {
     let spread = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     [&[space][..], &spread.to_be_bytes(), b"and more to be as long as a key"].concat()
-}
-
-fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut state = seed ^ 0x5851_f42d_4c95_7f2d;
-    let mut out = Vec::with_capacity(len + 16);
-    while out.len() < len {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        out.extend_from_slice(&state.to_be_bytes());
-        out.extend_from_slice(b"some text");
-    }
-    out.truncate(len);
-    out
 }

@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 
 use entente_node::store::{Engine, open};
 use entente_protocol::store::{Batch, Store, for_each};
+use noise::noise;
+
+mod noise;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
@@ -20,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let mut batch = Batch::default();
         let mut bytes = 0;
         for index in 0..256u64 {
-            let value = half_compressible(round << 32 | index, 180_000);
+            let value = noise(round << 32 | index, 180_000);
             bytes += value.len();
             batch.put(key(b'b', round << 32 | index), value);
         }
@@ -32,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let mut batch = Batch::default();
         for index in 0..65_536u64 {
             let spread = (round << 32 | index).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            batch.put(key(b's', spread), half_compressible(index, 120));
+            batch.put(key(b's', spread), noise(index, 120));
         }
         let took = time(|| store.commit(batch))?;
         println!(
@@ -46,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let mut batch = Batch::default();
             for small in 0..1024u64 {
                 let spread = (99 << 40 | index << 20 | small).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-                batch.put(key(b's', spread), half_compressible(small, 120));
+                batch.put(key(b's', spread), noise(small, 120));
             }
             store.commit(batch)?;
         }
@@ -56,7 +59,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let took = time(|| {
         for index in 0..1000u64 {
             let mut batch = Batch::default();
-            batch.put(key(b'o', index), half_compressible(index, 300));
+            batch.put(key(b'o', index), noise(index, 300));
             batch.put(key(b'h', 0), index.to_be_bytes());
             store.commit(batch)?;
         }
@@ -101,17 +104,4 @@ fn ms(took: Duration) -> f64 {
 
 fn key(space: u8, number: u64) -> Vec<u8> {
     [&[space][..], &number.to_be_bytes(), b"and more to be as long"].concat()
-}
-
-/// Bytes of which about half are random.
-fn half_compressible(seed: u64, len: usize) -> Vec<u8> {
-    let mut state = seed ^ 0x5851_f42d_4c95_7f2d;
-    let mut out = Vec::with_capacity(len + 16);
-    while out.len() < len {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        out.extend_from_slice(&state.to_be_bytes());
-        out.extend_from_slice(b"some text");
-    }
-    out.truncate(len);
-    out
 }
