@@ -120,6 +120,23 @@ pub(crate) fn withdrawn(fields: &Fields, purpose: &str, from: &[(OrgId, Millis)]
     Value::Json(vocabulary::canonical_json(&Json::Array(all)))
 }
 
+/// What two nodes of an org wrote into the `consent` field at once: the entries of both, for neither
+/// knew of the other's, and a withdrawal may not get lost.
+pub(crate) fn joined(written: impl Iterator<Item = Value>) -> Option<Value> {
+    let lists = written.filter_map(|value| {
+        let Value::Json(text) = value else { return None };
+        serde_json::from_str::<Vec<Json>>(&text).ok()
+    });
+    let all = lists.reduce(|mut all, more| {
+        let new: Vec<Json> = more.into_iter().filter(|entry| !all.contains(entry)).collect();
+        if !broken(Law::BothConsents) {
+            all.extend(new);
+        }
+        all
+    })?;
+    Some(Value::Json(vocabulary::canonical_json(&Json::Array(all))))
+}
+
 /// The `consent` field as `org` may see it: the entries for this purpose that concern it, reduced
 /// to purpose, channel, basis, status and times. Never evidence, nor whom or what else they cover.
 pub fn travelling_consent(fields: &Fields, purpose: &str, org: &OrgId) -> Value {

@@ -136,8 +136,10 @@ impl Replica {
     /// Fields of a record with concurrent values.
     pub fn conflicts(&self, at: &Address) -> Result<Vec<Conflict>, Refusal> {
         let mut found = Vec::new();
-        for (_, document) in self.documents(at)? {
-            for (field, values) in document.conflicts() {
+        for (key, row) in self.facets_of(at)? {
+            let Some((opening, _)) = self.dossiers.get(&key.compartment) else { continue };
+            let all = self.facet(opening, &row.leaves)?.conflicts();
+            for (field, values) in all.into_iter().filter(|(f, _)| row.conflicts.contains(f)) {
                 let mut choices = Vec::new();
                 for (of, value) in values {
                     let (by, said) = self.said(&of)?;

@@ -5,6 +5,7 @@ use minicbor::{Decode, Encode};
 
 use crate::bundle::{Bundle, Header, Leaf, MAX_BUNDLE_BYTES, MAX_LEAVES, Verified};
 use crate::codec;
+use crate::consent;
 use crate::dossier::Opening;
 use crate::facet::{self, Facet};
 use crate::id::{CompartmentId, GrantId, LogId, Nonce, OrgId, RecordId};
@@ -18,6 +19,7 @@ use crate::store::{Store, for_each};
 use crate::sync::APPROVAL;
 use crate::time::Hlc;
 use crate::value::Fields;
+use crate::vocabulary::Kind;
 
 /// Logs that one org may begin in one compartment, and that may be forked.
 pub(crate) const MAX_LOGS_BEGUN: usize = 1024;
@@ -178,19 +180,20 @@ impl Replica {
     fn counted(&self, log: &LogId, header: &Header) -> u64 {
         let Some((_, dossier)) = self.dossiers.get(&header.compartment) else { return 0 };
         let under = |by: &OrgId, cause: &Cause| {
-            self.falls_under(by, cause, &header.compartment, &header.node, header.grant.as_ref())
+            let writer = (header.author, header.node);
+            self.falls_under(by, cause, &header.compartment, writer, header.grant.as_ref())
         };
         dossier.counted(log, &under).min(self.unforked(log))
     }
 
-    /// Whether a log written by `node` under `grant` falls under the cause of somebody's cut: the
+    /// Whether a log written by an org's node under `grant` falls under the cause of somebody's cut: the
     /// publisher's, or, for a revoked right to contribute, the share's opener's.
     fn falls_under(
         &self,
         by: &OrgId,
         cause: &Cause,
         compartment: &CompartmentId,
-        node: &crate::id::PublicKey,
+        (author, node): (OrgId, crate::id::PublicKey),
         grant: Option<&GrantId>,
     ) -> bool {
         let Some((opening, _)) = self.dossiers.get(compartment) else { return false };
@@ -207,8 +210,11 @@ impl Replica {
                 (publisher || opened) && self.grants.stands_under(grant, &ended)
             }
             (Cause::EndNode(id), _) => {
-                let body = self.statements.get(id).map(|s| s.body());
-                publisher && matches!(body, Some(Body::EndNode { node: ended }) if ended == node)
+                // An org ends its own nodes only, whomever else it certifies.
+                let ending = self.statements.get(id);
+                let ending = ending.filter(|s| s.author() == author || broken(Law::OwnNodes));
+                let body = ending.map(|s| s.body());
+                publisher && matches!(body, Some(Body::EndNode { node: ended }) if *ended == node)
             }
             (Cause::Revoke(_) | Cause::Retire(_) | Cause::Fork(_), _) => false,
         }
@@ -221,7 +227,8 @@ impl Replica {
             return 0;
         }
         let under = |by: &OrgId, cause: &Cause| {
-            self.falls_under(by, cause, &state.compartment, &state.node, state.grant.as_ref())
+            let writer = (state.author, state.node);
+            self.falls_under(by, cause, &state.compartment, writer, state.grant.as_ref())
         };
         dossier.counted(log, &under).min(self.unforked(log)).min(state.height)
     }
@@ -348,13 +355,19 @@ impl Replica {
                 last = last.max((at, author));
             }
         }
+        let (mut fields, mut conflicts) = (facet.values(), facet.conflicts());
+        if opening.share.is_none() && opening.kind == Kind::Customer {
+            let written = conflicts.remove("consent").unwrap_or_default();
+            let joined = consent::joined(written.into_iter().map(|(_, value)| value));
+            fields.extend(joined.map(|joined| ("consent".to_owned(), joined)));
+        }
         Ok(FacetRow {
-            fields: facet.values(),
+            fields,
             leaves: leaves.to_vec(),
             active: facet.active_len() as u32,
             at: last.0,
             by: last.1,
-            conflicts: facet.conflicts().into_keys().collect(),
+            conflicts: conflicts.into_keys().collect(),
         })
     }
 

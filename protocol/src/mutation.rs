@@ -134,6 +134,10 @@ pub(crate) enum Law {
     EndedNodes,
     /// A publisher cuts what an ended node wrote.
     CutOnEnd,
+    /// An org ends its own nodes only.
+    OwnNodes,
+    /// What two nodes enter about a consent at once counts, both of it.
+    BothConsents,
     /// Only the steward publishes and absorbs.
     Steward,
     /// Of two retirements of a compartment the higher term's counts.

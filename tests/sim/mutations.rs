@@ -77,6 +77,8 @@ const LAWS: &[Law] = &[
     Law::OldRoots,
     Law::EndedNodes,
     Law::CutOnEnd,
+    Law::OwnNodes,
+    Law::BothConsents,
     Law::Steward,
     Law::Behind,
     Law::NewEpoch,
@@ -152,6 +154,10 @@ fn story(law: Law) -> Option<fn()> {
         Law::OldRoots => nodes::a_root_key_that_was_handed_over_certifies_nobody,
         Law::EndedNodes => nodes::an_ended_node_is_not_let_in_and_its_work_is_written_anew,
         Law::CutOnEnd => nodes::what_an_ended_node_writes_later_does_not_count_whoever_brings_it,
+        Law::OwnNodes => {
+            nodes::who_certifies_and_ends_a_node_of_another_company_stops_nothing_of_it
+        }
+        Law::BothConsents => nodes::of_what_two_nodes_enter_about_a_consent_nothing_gets_lost,
         Law::Term => {
             crate::dossier::tests::of_two_retirements_the_higher_term_s_decides_what_counts
         }

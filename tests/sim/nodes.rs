@@ -8,6 +8,7 @@ use crate::keys::NO_SHARE;
 use crate::message::{Frame, MAX_FRAME_BYTES};
 use crate::policy::Reshare;
 use crate::statement::Scope;
+use crate::time::Hlc;
 use crate::value::Value;
 use crate::view::{From, ListQuery};
 use crate::vocabulary::Kind;
@@ -437,7 +438,6 @@ pub fn a_restored_node_of_two_has_everything_back_from_the_other() {
 pub fn a_root_key_that_was_handed_over_certifies_nobody() {
     use crate::identity::OrgKeys;
     use crate::sign::SigningKey;
-    use crate::time::Hlc;
     let (mut world, _, event) = begin();
     let second = world.join(A, None);
     world.settle();
@@ -482,5 +482,64 @@ pub fn what_another_node_noted_about_a_forgotten_customer_goes_too() {
     for (node, token) in [A, twin].into_iter().flat_map(|node| ["NOTED", "HIGH"].map(|t| (node, t)))
     {
         assert!(!world.holds(node, token), "{token} at {node}");
+    }
+}
+
+#[test]
+pub fn who_certifies_and_ends_a_node_of_another_company_stops_nothing_of_it() {
+    let (mut world, _, event) = begin();
+    let node = world.orgs[A].identity.node.public();
+    let bright = &world.orgs[B];
+    let ending = bright.keys.end(&bright.identity.party, node, Hlc(world.now << 16));
+    let certificate = world.certificate(B, node, Some(9));
+    world.act(B, |r| r.learn(vec![certificate, ending])).unwrap();
+    world.settle();
+    set(&mut world, A, own(event), "SECOND");
+    world.settle();
+    assert_eq!(titles(&world, B, From::Partners), ["SECOND"]);
+}
+
+#[test]
+pub fn of_what_two_nodes_enter_about_a_consent_nothing_gets_lost() {
+    // Whichever node's key is the greater, its word would be the one that shows.
+    for (withdraws, gives) in [(0, 1), (1, 0)] {
+        let (mut world, share, _) = begin();
+        let bright = world.id(B);
+        let given = r#"{"at":"2026-01-01T00:00:00Z","purpose":"launch","status":"given"}"#;
+        let other = r#"{"at":"2026-03-01T00:00:00Z","purpose":"summit","status":"given"}"#;
+        let ended = format!(
+            r#"{{"at":"2026-02-01T00:00:00Z","purpose":"*","scope":["{bright}"],"status":"withdrawn"}}"#
+        );
+        let values = [("name", "TOKEN"), ("consent", &format!("[{given}]"))];
+        let customer = world.create(A, Kind::Customer, &values);
+        world.grant(A, B, share, A, fields(Kind::Customer, &["name"], false), 0).unwrap();
+        world.place(A, share, Kind::Customer, &[customer]);
+        let nodes = [A, world.join(A, None)];
+        world.settle();
+        assert!(world.holds(B, "TOKEN"));
+        part(&mut world, &[(A, nodes[1])]);
+        let at = Address::Own { kind: Kind::Customer, record: customer };
+        for (node, more) in [(withdraws, ended.as_str()), (gives, other)] {
+            let all = Value::Json(format!("[{given},{more}]"));
+            let edits = vec![Edit::Put("consent".into(), all)];
+            world.act(nodes[node], |r| r.edit(&at, edits)).unwrap();
+        }
+        world.cut.clear();
+        world.settle();
+        assert!(!world.holds(B, "TOKEN"));
+        for node in nodes {
+            let Some(Value::Json(all)) =
+                world.replica(node).record(&at).unwrap().values().remove("consent")
+            else {
+                panic!("a consent");
+            };
+            for entry in [given, other, &ended] {
+                assert!(all.contains(entry), "{all}");
+            }
+            assert!(
+                world.replica(node).conflicts(&at).unwrap().is_empty(),
+                "nothing is to be settled"
+            );
+        }
     }
 }
