@@ -4,6 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value as Json;
+
 use crate::book::Address;
 use crate::id::{GrantId, RecordId, ShareId};
 use crate::replica::Replica;
@@ -20,6 +22,8 @@ pub type Orgs = u32;
 /// One entry of a customer's consent.
 #[derive(Debug, Clone)]
 pub struct Consent {
+    /// Its time, by which it is known again.
+    pub at: String,
     pub given: bool,
     /// For one share's purpose; none for every purpose.
     pub share: Option<usize>,
@@ -151,6 +155,11 @@ impl Model {
         super::oracle::token(self.secrets.len() - 1)
     }
 
+    /// Whether a node is one of a hostile org.
+    pub fn is_hostile(&self, world: &World, node: usize) -> bool {
+        self.hostile.contains(&world.home(node))
+    }
+
     fn owner(&self, record: usize) -> usize {
         self.records.get(record).map_or(0, |record| record.owner)
     }
@@ -211,8 +220,40 @@ impl Model {
         opener || (0..self.grants.len()).any(right)
     }
 
+    /// What was entered of a customer's consent and stands in the book of the node that decides,
+    /// oldest first. Besides, a node that went back to an older copy of its store adds
+    /// withdrawals.
+    pub fn entered(&self, world: &World, customer: usize) -> Vec<Consent> {
+        let Record { owner, kind, id, consents, .. } = &self.records[customer];
+        let book = world.replica(world.main(*owner)).book_row(*kind, id).expect("memory");
+        let text = match book.and_then(|mut row| row.fields.remove("consent")) {
+            Some(Value::Json(text)) => text,
+            Some(_) | None => return Vec::new(),
+        };
+        let entries: Vec<Json> = serde_json::from_str(&text).expect("a list");
+        let mut all: Vec<Consent> = entries
+            .iter()
+            .filter_map(|entry| {
+                let known = consents.iter().find(|known| entry["at"] == known.at);
+                known.cloned().or_else(|| self.withdrawal(world, entry))
+            })
+            .collect();
+        all.sort_by(|one, other| one.at.cmp(&other.at));
+        all
+    }
+
+    fn withdrawal(&self, world: &World, entry: &Json) -> Option<Consent> {
+        let only = world
+            .orgs
+            .iter()
+            .position(|org| entry["scope"][0] == org.identity.party.org.to_string());
+        let share = self.shares.iter().position(|share| entry["purpose"] == share.purpose);
+        let at = entry["at"].as_str()?.to_owned();
+        (entry["status"] == "withdrawn").then_some(Consent { at, given: false, share, only })
+    }
+
     /// Whether a customer's consent covers a share's purpose and an org: the last word counts.
-    fn consents(&self, customer: usize, share: usize, org: usize) -> bool {
+    fn consents(&self, customer: usize, entered: &[Consent], share: usize, org: usize) -> bool {
         let customer = &self.records[customer];
         let concerns = |entry: &&Consent| {
             entry.share.is_none_or(|s| self.shares[s].purpose == self.shares[share].purpose)
@@ -220,14 +261,15 @@ impl Model {
         };
         !customer.deleted
             && (customer.company
-                || customer.consents.iter().rev().find(concerns).is_some_and(|last| last.given))
+                || entered.iter().rev().find(concerns).is_some_and(|last| last.given))
     }
 
     /// Whether an org may have a copy of a record that it adopted, as far as anybody knows.
-    pub fn may_keep(&self, org: usize, record: usize) -> bool {
+    pub fn may_keep(&self, world: &World, org: usize, record: usize) -> bool {
         let consented = |share: usize| {
             self.person(record).is_none_or(|person| {
-                self.records[person].deleted || self.consents(person, share, org)
+                self.records[person].deleted
+                    || self.consents(person, &self.entered(world, person), share, org)
             })
         };
         !self.forgotten.contains(&record)
@@ -254,6 +296,7 @@ impl Model {
         }
         let region = self.region(world, record);
         let person = self.person(record);
+        let entered = person.map(|p| self.entered(world, p)).unwrap_or_default();
         let reads = |grant: &usize| {
             let chain = self.chain(*grant);
             let (root, last) = (&self.grants[chain[0]], &self.grants[*grant]);
@@ -263,7 +306,7 @@ impl Model {
                 && last.section == at.owner
                 && root.region.is_none_or(|wanted| region.as_deref() == Some(wanted))
                 && chain.iter().all(|link| {
-                    person.is_none_or(|p| self.consents(p, share, self.grants[*link].to))
+                    person.is_none_or(|p| self.consents(p, &entered, share, self.grants[*link].to))
                 })
                 && self.stands(world, known, *grant)
         };

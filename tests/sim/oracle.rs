@@ -89,7 +89,7 @@ impl Oracle {
         self.audited.resize_with(world.orgs.len(), Audited::default);
         for (from, to, frame) in &sent {
             let siblings = world.id(*from) == world.id(*to);
-            if !model.hostile.contains(from) && !siblings {
+            if !model.is_hostile(world, *from) && !siblings {
                 check_served(world, model, *from, *to, frame)?;
                 self.check_audited(world, *from, *to, frame)?;
             }

@@ -105,7 +105,7 @@ impl Sim {
             fields.insert("customer".into(), Value::Str(text));
         }
         if kind == Kind::Customer && self.dice.chance(75) {
-            let consent = self.next_consent(record);
+            let consent = self.next_consent(record, "[]");
             fields.insert("consent".into(), consent);
         }
         self.log.push(format!("  org {org} creates {kind} #{record} about {about:?} {fields:?}"));
@@ -116,34 +116,28 @@ impl Sim {
         Ok(())
     }
 
-    /// Adds an entry to a customer's consent and writes all of them out.
-    fn next_consent(&mut self, record: usize) -> Value {
+    /// Adds an entry to what is shown of a customer's consent.
+    fn next_consent(&mut self, record: usize, shown: &str) -> Value {
         let orgs = self.orgs;
-        let entry = Consent {
-            given: self.dice.chance(70),
-            share: (self.dice.chance(60) && !self.model.shares.is_empty())
-                .then(|| self.dice.below(self.model.shares.len().max(1))),
-            only: self.dice.chance(25).then(|| self.dice.below(orgs)),
-        };
-        self.model.records[record].consents.push(entry);
-        let owner = self.model.records[record].owner;
-        let entries = self.model.records[record].consents.clone();
-        let mut texts = Vec::new();
-        for (at, entry) in entries.iter().enumerate() {
-            let what = "consent evidence";
-            let evidence = self.model.token(Secret::Never { owner, what });
-            let status = if entry.given { "given" } else { "withdrawn" };
-            let purpose = entry.share.map_or("*", |share| self.model.shares[share].purpose);
-            let scope = entry.only.map(|org| format!(r#","scope":["{}"]"#, self.world.id(org)));
-            texts.push(format!(
-                r#"{{"purpose":"{purpose}","status":"{status}","basis":"form","evidence":"{evidence}",
-                   "at":"2026-01-01T00:{:02}:{:02}Z"{}}}"#,
-                at / 60,
-                at % 60,
-                scope.unwrap_or_default()
-            ));
-        }
-        value(Kind::Customer, "consent", &format!("[{}]", texts.join(",")))
+        let given = self.dice.chance(70);
+        let share = (self.dice.chance(60) && !self.model.shares.is_empty())
+            .then(|| self.dice.below(self.model.shares.len().max(1)));
+        let only = self.dice.chance(25).then(|| self.dice.below(orgs));
+        let Record { owner, consents, .. } = &self.model.records[record];
+        let (owner, count) = (*owner, consents.len());
+        let at = format!("2026-01-01T00:{:02}:{:02}Z", count / 60, count % 60);
+        let evidence = self.model.token(Secret::Never { owner, what: "consent evidence" });
+        let status = if given { "given" } else { "withdrawn" };
+        let purpose = share.map_or("*", |share| self.model.shares[share].purpose);
+        let scope = only.map(|org| format!(r#","scope":["{}"]"#, self.world.id(org)));
+        let entry = format!(
+            r#"{{"purpose":"{purpose}","status":"{status}","basis":"form","evidence":"{evidence}","at":"{at}"{}}}"#,
+            scope.unwrap_or_default()
+        );
+        self.model.records[record].consents.push(Consent { at, given, share, only });
+        let before = shown.strip_suffix(']').expect("a list");
+        let comma = if before == "[" { "" } else { "," };
+        value(Kind::Customer, "consent", &format!("{before}{comma}{entry}]"))
     }
 
     pub fn edits(&mut self, record: usize, by: usize, name: &'static str, form: Form) -> Edit {
@@ -217,7 +211,17 @@ impl Sim {
         let own = self.own(org, Some(Kind::Customer));
         let Some(record) = self.choose(&own) else { return Ok(()) };
         let id = self.model.records[record].id;
-        let consent = self.next_consent(record);
+        let shown = self.world.replica(self.node(org)).book_row(Kind::Customer, &id);
+        let shown = match shown.map_err(|e| e.to_string())?.map(|row| row.fields) {
+            Some(fields) => fields.get("consent").cloned(),
+            // It was entered on another node, of which this one has not heard.
+            None => return Ok(()),
+        };
+        let shown = match shown {
+            Some(Value::Json(text)) => text,
+            _ => "[]".to_owned(),
+        };
+        let consent = self.next_consent(record, &shown);
         let entry = self.model.records[record].consents.last().cloned();
         self.log.push(format!("  org {org} consent of #{record}: {entry:?}"));
         let at = Address::Own { kind: Kind::Customer, record: id };

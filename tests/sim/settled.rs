@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::bundle::Verified;
 use crate::codec;
 use crate::dossier::Opening;
+use crate::fork::ForkProof;
 use crate::id::{BundleId, CompartmentId, LogId};
 use crate::identity::OrgKeys;
 use crate::ingest::{FacetRow, LeafRef};
@@ -31,6 +32,7 @@ type Rows = BTreeMap<FacetKey, FacetRow>;
 pub fn check_settled(sim: &mut Sim) -> Result<(), String> {
     let honest = check_at_rest(sim)?;
     sim.oracle.check_logs(&sim.world, &sim.model)?;
+    check_consents(sim)?;
     check_views(sim)?;
     check_previews(sim)?;
     check_told(sim)?;
@@ -60,12 +62,16 @@ pub fn check_settled(sim: &mut Sim) -> Result<(), String> {
 pub fn check_restored(sim: &mut Sim, restored: &[usize]) -> Result<(), String> {
     let nodes = check_at_rest(sim)?;
     sim.oracle.check_logs(&sim.world, &sim.model)?;
-    if let Some(node) = nodes.iter().find(|node| !sim.world.replica(**node).forks.is_empty()) {
+    let ours =
+        |fork: &ForkProof| sim.model.hostile.iter().all(|o| sim.world.id(*o) != fork.first.author);
+    let forked = |node: &&usize| sim.world.replica(**node).forks.values().any(ours);
+    if let Some(node) = nodes.iter().find(forked) {
         return Err(format!("a log is forked at node {node}"));
     }
     check_previews(sim)?;
     check_erased(sim, restored)?;
-    let rows: Vec<Rows> = nodes.iter().map(|node| rows(sim.world.replica(*node))).collect();
+    let rows: Vec<Rows> =
+        (0..sim.world.orgs.len()).map(|node| rows(sim.world.replica(node))).collect();
     check_agreement(sim, &rows)?;
     check_siblings(sim, &rows)?;
     for node in nodes {
@@ -78,7 +84,7 @@ pub fn check_restored(sim: &mut Sim, restored: &[usize]) -> Result<(), String> {
 /// The honest nodes, none of which waits for anything.
 fn check_at_rest(sim: &Sim) -> Result<Vec<usize>, String> {
     let honest: Vec<usize> =
-        (0..sim.world.orgs.len()).filter(|org| !sim.model.hostile.contains(org)).collect();
+        (0..sim.world.orgs.len()).filter(|node| !sim.is_hostile(*node)).collect();
     for org in honest.iter().copied() {
         let replica = sim.world.replica(org);
         check_confirmed(replica).map_err(|what| format!("{what} by node {org}"))?;
@@ -87,9 +93,7 @@ fn check_at_rest(sim: &Sim) -> Result<Vec<usize>, String> {
             return Err(format!("I2: org {org} waits for {waits:?}"));
         }
         let unmet = replica.has_to_meet();
-        if !unmet.is_empty()
-            && !sim.model.hostile.iter().any(|bad| unmet.contains(&sim.world.id(*bad)))
-        {
+        if !unmet.is_empty() {
             return Err(format!("node {org} has still to meet {unmet:?}"));
         }
     }
@@ -122,6 +126,20 @@ fn check_siblings(sim: &Sim, rows: &[Rows]) -> Result<(), String> {
     Ok(())
 }
 
+/// I9: whatever was entered about a consent, on whichever node, stands in the book.
+fn check_consents(sim: &Sim) -> Result<(), String> {
+    for (index, record) in sim.model.records.iter().enumerate().filter(|(_, r)| !r.deleted) {
+        let stands = sim.model.entered(&sim.world, index).len();
+        if stands < record.consents.len() {
+            let entered = record.consents.len();
+            return Err(format!(
+                "I9: of {entered} words on the consent of #{index} {stands} stand"
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// Who reads a field sees the publisher's value; who does not, though it holds other grants, does
 /// not see the field at all.
 fn check_views(sim: &Sim) -> Result<(), String> {
@@ -140,8 +158,7 @@ fn check_views(sim: &Sim) -> Result<(), String> {
             for ((share, id), _) in model.names.iter().filter(|(_, named)| **named == index) {
                 let readers = model.readers(world, &known, *share, index);
                 let publishes = model.contributes(world, &known, *share, owner);
-                let honest =
-                    |org: &usize| world.home(*org) != owner && !model.hostile.contains(org);
+                let honest = |org: &usize| world.home(*org) != owner && !sim.is_hostile(*org);
                 for org in (0..world.orgs.len()).filter(honest) {
                     let home = world.home(org);
                     let mine = readers.iter().filter(|g| model.grants[**g].to == home);
@@ -164,7 +181,7 @@ fn check_views(sim: &Sim) -> Result<(), String> {
 fn check_previews(sim: &Sim) -> Result<(), String> {
     let (world, model) = (&sim.world, &sim.model);
     let (orgs, nodes) = (sim.orgs, world.orgs.len());
-    let honest = |org: &usize| !model.hostile.contains(org);
+    let honest = |org: &usize| !sim.is_hostile(*org);
     for (owner, org, share) in (0..orgs)
         .flat_map(|owner| (0..nodes).map(move |org| (owner, org)))
         .filter(|(owner, org)| *owner != world.home(*org) && honest(owner) && honest(org))
@@ -249,7 +266,7 @@ fn check_erased(sim: &Sim, restored: &[usize]) -> Result<(), String> {
     let (world, model) = (&sim.world, &sim.model);
     let known: Vec<Known> =
         (0..sim.orgs).map(|o| Known::of(world.replica(world.main(o)))).collect();
-    for org in (0..world.orgs.len()).filter(|org| !model.hostile.contains(org)) {
+    for org in (0..world.orgs.len()).filter(|node| !sim.is_hostile(*node)) {
         let found: BTreeSet<usize> = world.orgs[org]
             .disk
             .contents()
@@ -269,7 +286,7 @@ fn check_erased(sim: &Sim, restored: &[usize]) -> Result<(), String> {
                 let readers = model.readers(world, &known[owner], share, *record);
                 readers.iter().any(|g| model.grants[*g].to == home && model.covers(*g, field))
             });
-            if !reads && !model.may_keep(home, *record) {
+            if !reads && !model.may_keep(world, home, *record) {
                 return Err(format!(
                     "I6: org {org} still holds {field} of #{record} of org {owner}"
                 ));
@@ -360,7 +377,7 @@ fn place(leaf: &LeafRef) -> (LogId, u64, u16) {
 /// Publisher and readers have the same dossier, logs and rows of every compartment.
 fn check_agreement(sim: &Sim, rows: &[Rows]) -> Result<(), String> {
     let world = &sim.world;
-    let honest = |org: &usize| !sim.model.hostile.contains(org);
+    let honest = |org: &usize| !sim.is_hostile(*org);
     for owner in (0..sim.orgs).filter(honest) {
         let main = world.main(owner);
         let replica = world.replica(main);
@@ -405,7 +422,7 @@ fn check_agreement(sim: &Sim, rows: &[Rows]) -> Result<(), String> {
 /// At any time: two honest orgs with the same dossier and bundles of a compartment have the same
 /// rows of it.
 pub fn check_same(sim: &Sim) -> Result<(), String> {
-    let honest = |org: &usize| !sim.model.hostile.contains(org) && sim.world.is_up(*org);
+    let honest = |org: &usize| !sim.is_hostile(*org) && sim.world.is_up(*org);
     let orgs: Vec<usize> = (0..sim.world.orgs.len()).filter(honest).collect();
     for org in &orgs {
         check_confirmed(sim.world.replica(*org)).map_err(|what| format!("{what} by node {org}"))?;

@@ -124,15 +124,14 @@ impl Sim {
     }
 
     /// Chooses for every org which of its nodes is worked on.
-    fn sit_down(&mut self, verb: Verb) {
+    fn sit_down(&mut self) {
         self.at = (0..self.orgs).collect();
         for org in 0..self.orgs {
             let mut nodes = self.world.nodes(org);
             if nodes.len() == 1 {
                 continue;
             }
-            // What the main node has not heard yet does not hold yet.
-            let decides = matches!(verb, Verb::Consent) || self.dice.chance(60);
+            let decides = self.dice.chance(60);
             nodes.retain(|node| self.world.is_up(*node));
             self.at[org] = match decides {
                 true => self.world.main(org),
@@ -184,7 +183,8 @@ impl Sim {
         self.act_at(self.node(org), what)
     }
 
-    fn act_at<T>(
+    /// The same at one of its nodes.
+    pub fn act_at<T>(
         &mut self,
         org: usize,
         what: impl FnOnce(&mut Replica) -> Result<T, Refusal>,
@@ -220,7 +220,7 @@ impl Sim {
 
     /// Takes one step.
     pub fn step(&mut self, verb: Verb) -> Result<(), String> {
-        self.sit_down(verb);
+        self.sit_down();
         let Some(mut org) = self.some_org() else { return Ok(()) };
         if matches!(verb, Verb::Place | Verb::Grant | Verb::Contribute | Verb::Create) {
             org = self.some_publisher(org);

@@ -8,7 +8,7 @@ use crate::id::{CompartmentId, GrantId, LogId, Nonce, OrgId, ShareId, StatementI
 use crate::identity::OrgKeys;
 use crate::ingest::FacetRow;
 use crate::keys::{self, FacetKey};
-use crate::message::{Approach, Blob, Frame, Height, VERSION};
+use crate::message::{Approach, Blob, DeskEntry, Frame, Height, VERSION};
 use crate::replica::{Conn, Replica};
 use crate::scene::{Pen, bytes};
 use crate::sign::SigningKey;
@@ -42,8 +42,9 @@ struct Face {
 }
 
 impl Sim {
-    fn is_hostile(&self, org: usize) -> bool {
-        self.model.hostile.contains(&org)
+    /// Whether a node is one of a hostile org.
+    pub fn is_hostile(&self, node: usize) -> bool {
+        self.model.is_hostile(&self.world, node)
     }
 
     /// One hostile act against an honest node.
@@ -66,7 +67,8 @@ impl Sim {
             84..90 => self.ask_for_everything(face),
             90..93 => self.park(face),
             93..96 => self.claim_to_have_everything(face),
-            96..98 => self.replay_pairing(face),
+            96 => self.replay_pairing(face),
+            97 => self.claim_the_node(face),
             _ => self.babble(face),
         }
         if self.dice.chance(30) {
@@ -254,9 +256,10 @@ impl Sim {
         let share = self.model.shares.iter().position(|share| share.id == key.share)?;
         let owner = (0..self.world.orgs.len()).find(|org| self.world.id(*org) == key.section)?;
         let record = self.model.names.get(&(share, key.record)).copied()?;
+        let home = self.world.home(villain);
         let mine = |grant: &usize| {
             let at = &self.model.grants[*grant];
-            at.to == villain && (at.share, at.section) == (share, owner)
+            at.to == home && (at.share, at.section) == (share, owner)
         };
         let all: Vec<usize> = (0..self.model.grants.len()).collect();
         let mine: Vec<usize> = all.iter().copied().filter(mine).collect();
@@ -281,7 +284,7 @@ impl Sim {
         });
         let mut tale = || {
             let first = self.model.secrets.len();
-            let edit = self.edits(record, villain, name, form);
+            let edit = self.edits(record, home, name, form);
             let tokens = (first..self.model.secrets.len()).collect();
             let change = facet.edit(&pen.log(), &[edit]).ok()??;
             let (record, turn, salt) = (key.record, key.turn, Nonce([7; 16]));
@@ -310,10 +313,11 @@ impl Sim {
     /// Sends what was kept. Once its publisher knows that the right has ended, and nobody was sent
     /// it before, it never counts.
     fn send_out(&mut self, face: Face, kept: &Hoarded) -> Result<(), String> {
-        if !self.world.is_up(kept.owner) {
+        let publisher = self.world.main(kept.owner);
+        if !self.world.is_up(publisher) {
             return Ok(());
         }
-        let known = Known::of(self.world.replica(kept.owner));
+        let known = Known::of(self.world.replica(publisher));
         let stands = kept.grant.is_some_and(|g| self.model.stands(&self.world, &known, g));
         if stands {
             self.given_out.insert(kept.bundle.log());
@@ -382,7 +386,8 @@ impl Sim {
     /// Wants every log its victim has, whether it may have it or not.
     fn ask_for_everything(&mut self, face: Face) {
         let logs: Vec<LogId> = self.world.replica(face.victim).logs.keys().copied().collect();
-        let shares: Vec<ShareId> = self.model.shares.iter().map(|share| share.id).collect();
+        let mut shares: Vec<ShareId> = self.model.shares.iter().map(|share| share.id).collect();
+        shares.push(keys::NO_SHARE);
         self.say(face, &Frame::Ask { shares, settled: Vec::new() });
         for log in logs {
             self.say(face, &Frame::Want { log, from: 0 });
@@ -391,6 +396,7 @@ impl Sim {
             let position = u64::MAX;
             self.say(face, &Frame::StatementsStored { position });
         }
+        self.say(face, &Frame::DeskWant { from: 0 });
     }
 
     /// Says statements of orgs and nodes that nobody has certified.
@@ -430,6 +436,20 @@ impl Sim {
             self.say(face, &Frame::Stored { log: at.log, height: u64::MAX });
             self.say(face, &Frame::Heights { share, digest: Nonce32([4; 32]), logs: vec![at] });
         }
+    }
+
+    /// Certifies its victim's node as one of its own, ends it, and speaks to it as a node of its org.
+    fn claim_the_node(&mut self, face: Face) {
+        let node = self.world.orgs[face.victim].identity.node.public();
+        let at = &self.world.orgs[face.villain];
+        let end = at.keys.end(&at.identity.party, node, Hlc(self.world.now << 16));
+        let mut said = vec![self.world.certificate(face.villain, node, Some(9))];
+        said.extend(self.dice.chance(50).then_some(end));
+        self.tell(face, &said);
+        let (at, by) = (Hlc(self.world.now << 16), node);
+        let key = keys::partner(&self.world.id(face.villain));
+        let entries = vec![DeskEntry { key, value: None, at, by }];
+        self.say(face, &Frame::Desk { from: 0, next: 1, entries });
     }
 
     /// Shows an invite that was spent, as it was shown or in its own name.
