@@ -1,6 +1,8 @@
 //! Consent: whether a customer may be shown to an org for a purpose, and what of it travels.
 //! Reads the `type` and `consent` fields only; doubt is always decided against sharing.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value as Json};
 use thiserror::Error;
 use time::format_description::well_known::Rfc3339;
@@ -135,6 +137,20 @@ pub(crate) fn joined(written: impl Iterator<Item = Value>) -> Option<Value> {
         all
     })?;
     Some(Value::Json(vocabulary::canonical_json(&Json::Array(all))))
+}
+
+/// A `consent` field as it came back from a share: for those only who were shown it there, as whom
+/// else it covers did not travel.
+pub(crate) fn come_back(value: &Value, shown: &BTreeSet<OrgId>) -> Value {
+    let Value::Json(text) = value else { return value.clone() };
+    let mut all = serde_json::from_str::<Vec<Json>>(text).unwrap_or_default();
+    let scope: Vec<String> = shown.iter().map(OrgId::to_string).collect();
+    for entry in all.iter_mut().filter_map(Json::as_object_mut) {
+        if !broken(Law::CameBack) {
+            entry.insert("scope".to_owned(), scope.clone().into());
+        }
+    }
+    Value::Json(vocabulary::canonical_json(&Json::Array(all)))
 }
 
 /// The `consent` field as `org` may see it: the entries for this purpose that concern it, reduced

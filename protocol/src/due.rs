@@ -67,7 +67,11 @@ impl Replica {
         }
         for (grant, erasures) in self.receipts.erasures() {
             if self.concerns(grant, org) {
-                erasures.for_each(|order| due.add(order));
+                let publisher = self.grants.get(grant).map(|grant| grant.section);
+                let by = |order: &StatementId| self.statements.get(order).map(Statement::author);
+                erasures
+                    .filter(|order| by(order) == publisher || broken(Law::ForgedOrders))
+                    .for_each(|order| due.add(order));
             }
         }
         due.list

@@ -8,6 +8,7 @@ use crate::codec;
 use crate::id::{CompartmentId, LogId};
 use crate::keys;
 use crate::message::Frame;
+use crate::mutation::{Law, broken};
 use crate::refusal::Refusal;
 use crate::reissue::Wishes;
 use crate::replica::{Conn, Replica};
@@ -123,14 +124,33 @@ impl Replica {
         log: &LogId,
         height: u64,
     ) -> Result<(), Refusal> {
-        let Some((opening, _)) = self.dossiers.get(compartment) else { return Ok(()) };
+        let Some((opening, dossier)) = self.dossiers.get(compartment) else { return Ok(()) };
         let Some(share) = opening.share.filter(|_| opening.section == self.me.party.org) else {
             return Ok(());
         };
+        let said = dossier.counted(log, &|_, _| false) <= height;
+        if !self.decides() || dossier.retired() || said {
+            return Ok(());
+        }
         let held = self.logs.get(log).filter(|state| state.height == height);
         let head = held.map_or(Nonce32([0; 32]), |state| state.head);
         self.dirty.sections.insert(share);
         self.say_cut(compartment, Cause::Fork(head), &[Mark { log: *log, height, head }])
+    }
+
+    /// What was proved while another node decided, or before this one had met whom it must.
+    pub(crate) fn cut_forks(&mut self) -> Result<(), Refusal> {
+        if broken(Law::ForkCuts) {
+            return Ok(());
+        }
+        let ends = self
+            .forks
+            .values()
+            .map(|proof| (proof.first.compartment, proof.log(), proof.first.seq));
+        for (compartment, log, height) in ends.collect::<Vec<_>>() {
+            self.cut_fork(&compartment, &log, height)?;
+        }
+        Ok(())
     }
 
     /// Forgets the bundles of a log from `height` on.

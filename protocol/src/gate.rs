@@ -5,6 +5,7 @@ use crate::grant::{GrantInfo, Grants};
 use crate::id::{OrgId, PublicKey};
 use crate::identity::{Authority, Directory};
 use crate::message::{Approach, Blob, Frame};
+use crate::mutation::{Law, broken};
 use crate::refusal::Refusal;
 use crate::replica::{Conn, Effect, Replica};
 use crate::session::Stage;
@@ -238,7 +239,13 @@ impl Replica {
             self.check_certificate(&session.node, certificate, rotations)?;
         if org == self.me.party.org {
             let itself = session.node == self.node_key();
-            return if itself { Err(GateError::Unknown) } else { Ok((org, statements)) };
+            // No company pairs with itself, however well its nodes know the line.
+            let invited = matches!(approach, Approach::Invited { .. });
+            return match (itself, invited && !broken(Law::OwnInvite)) {
+                (true, _) => Err(GateError::Unknown),
+                (false, true) => Err(GateError::BadInvite),
+                (false, false) => Ok((org, statements)),
+            };
         }
         let answered = self
             .accepting

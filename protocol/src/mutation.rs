@@ -136,6 +136,16 @@ pub(crate) enum Law {
     CutOnEnd,
     /// An org ends its own nodes only.
     OwnNodes,
+    /// Nothing is decided before what is kept was compared with what stands in the shares.
+    StockFirst,
+    /// A consent that comes back from a share covers those only who were shown it there.
+    CameBack,
+    /// An order to erase is passed on only if the publisher said it.
+    ForgedOrders,
+    /// No company pairs with itself.
+    OwnInvite,
+    /// Where a forked log ends says whoever decides next.
+    ForkCuts,
     /// What two nodes enter about a consent at once counts, both of it.
     BothConsents,
     /// Only the steward publishes and absorbs.

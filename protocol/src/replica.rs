@@ -211,6 +211,8 @@ pub struct Replica {
     pub(crate) behind: BTreeSet<OrgId>,
     /// The term for which this node has begun to take over.
     pub(crate) took_over: Option<u64>,
+    /// For which term this node, as the steward, has taken stock.
+    pub(crate) stock: Option<u64>,
     effects: Vec<Effect>,
     /// So many writes wait at most in the middle of long work.
     pub(crate) pending_max: usize,
@@ -299,6 +301,7 @@ impl Replica {
             desk_end: None,
             behind: BTreeSet::new(),
             took_over: None,
+            stock: None,
             effects: Vec::new(),
             pending_max: 8 * 1024,
         };

@@ -19,6 +19,7 @@ impl Replica {
         self.put(keys::STORE_ID, id)?;
         self.put(keys::RESTORED, codec::to_bytes(&true))?;
         self.remove(keys::STOCK)?;
+        self.stock = None;
         self.took_over = None;
         let old = if broken(Law::NewEpoch) { &[][..] } else { keys::OWN_EPOCHS };
         for prefix in [old, keys::INVITES].into_iter().filter(|prefix| !prefix.is_empty()) {

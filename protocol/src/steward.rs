@@ -22,9 +22,12 @@ impl Replica {
         steward.is_some_and(|(_, node)| node == self.node_key()) || broken(Law::Steward)
     }
 
-    /// Whether this node decides for its org now: it is the steward, and has met whom it must.
+    /// Whether this node decides for its org now: it is the steward, has met whom it must, and has
+    /// compared what it keeps with what it heard from them.
     pub(crate) fn decides(&self) -> bool {
-        self.is_steward() && self.has_to_meet().is_empty()
+        let term = self.directory.steward_of(&self.me.party.org).map(|(term, _)| term);
+        let compared = self.stock == term || broken(Law::StockFirst) || broken(Law::Steward);
+        compared && self.is_steward() && self.has_to_meet().is_empty()
     }
 
     /// Refuses what only the steward may do.
@@ -58,6 +61,7 @@ impl Replica {
 
     pub(crate) fn load_behind(&mut self, fresh: bool) -> Result<(), Refusal> {
         self.behind = self.read(keys::BEHIND)?.unwrap_or_default();
+        self.stock = self.read(keys::STOCK)?;
         // The first node of an org has nobody to ask.
         let first = matches!(self.me.certificate.body(), Body::Certificate { term: Some(1), .. });
         if fresh && !first {
@@ -85,6 +89,19 @@ impl Replica {
         self.dirty.statements = true;
         let behind = codec::to_bytes(&self.behind);
         self.put(keys::BEHIND, behind)
+    }
+
+    /// What a peer was waited for another may have brought: whoever said all by then is met now.
+    pub(crate) fn note_all_met(&mut self) -> Result<(), Refusal> {
+        if self.behind.is_empty() {
+            return Ok(());
+        }
+        self.sessions
+            .keys()
+            .copied()
+            .collect::<Vec<_>>()
+            .into_iter()
+            .try_for_each(|conn| self.note_met(conn))
     }
 
     /// The user says go on: whoever was not met does not matter.
@@ -143,8 +160,7 @@ impl Replica {
     pub(crate) fn follow_stewardship(&mut self) -> Result<(), Refusal> {
         let me = self.me.party.org;
         let Some((term, steward)) = self.directory.steward_of(&me) else { return Ok(()) };
-        let stock: Option<u64> = self.read(keys::STOCK)?;
-        if steward != self.node_key() || stock == Some(term) {
+        if steward != self.node_key() || self.stock == Some(term) {
             return Ok(());
         }
         if self.took_over != Some(term) {
@@ -158,9 +174,10 @@ impl Replica {
                 }
             }
         }
-        if !self.decides() {
+        if !self.has_to_meet().is_empty() {
             return Ok(());
         }
+        self.stock = Some(term);
         self.put(keys::STOCK, codec::to_bytes(&term))?;
         // Receipts, ends and cuts that the one before did not say any more.
         self.dirty.endings = true;

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::book::is_own_word;
 use crate::codec;
+use crate::consent;
 use crate::dossier::Opening;
 use crate::facet::{ChangeRef, Edit, Standing};
 use crate::id::{CompartmentId, OrgId, RecordId, ShareId};
@@ -164,12 +165,19 @@ impl Replica {
         facets: &[(FacetKey, FacetRow)],
     ) -> Result<Fields, Refusal> {
         let mut fields = Fields::new();
-        for (name, value) in facets.iter().flat_map(|(_, row)| &row.fields) {
+        let all =
+            facets.iter().flat_map(|(key, row)| row.fields.iter().map(move |field| (key, field)));
+        for (key, (name, value)) in all {
             let value = match (vocabulary::field(kind, name).map(|field| field.ty), value) {
                 (Some(FieldType::Ref(_)), Value::Str(text)) => {
                     let Some((of, target)) = Kind::parse_id(text) else { continue };
                     let own: Option<RecordId> = self.read(&keys::published(share, &target))?;
                     Value::Str(of.id_text(&own.unwrap_or(target)))
+                }
+                _ if kind == Kind::Customer && name == "consent" => {
+                    let readers = self.rules_admitted(&key.compartment);
+                    let orgs = readers.iter().filter_map(|grant| self.grants.audience(grant));
+                    consent::come_back(value, &orgs.collect())
                 }
                 (_, value) => value.clone(),
             };

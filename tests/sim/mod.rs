@@ -13,6 +13,8 @@ mod mutations;
 mod oracle;
 mod random;
 mod refusals;
+mod restored;
+mod persons;
 mod records;
 mod rolls;
 mod settled;

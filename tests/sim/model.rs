@@ -4,32 +4,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value as Json;
-
-use crate::book::Address;
 use crate::id::{GrantId, RecordId, ShareId};
 use crate::replica::Replica;
 use crate::statement::Body;
-use crate::value::Value;
+use crate::value::{Fields, Value};
 use crate::vocabulary::{self, Kind};
 use crate::world::World;
 
 use super::oracle::tokens_in;
+use super::persons::{Consent, Person};
 
 /// Orgs as bits.
 pub type Orgs = u32;
-
-/// One entry of a customer's consent.
-#[derive(Debug, Clone)]
-pub struct Consent {
-    /// Its time, by which it is known again.
-    pub at: String,
-    pub given: bool,
-    /// For one share's purpose; none for every purpose.
-    pub share: Option<usize>,
-    /// For one org; none for all.
-    pub only: Option<usize>,
-}
 
 /// A record of some org's book.
 #[derive(Debug, Clone)]
@@ -84,7 +70,7 @@ pub enum Secret {
 }
 
 /// Everything that was done so far.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Model {
     pub shares: Vec<Share>,
     pub records: Vec<Record>,
@@ -109,6 +95,18 @@ pub struct Model {
     pub void: BTreeSet<usize>,
     /// By record and field: the orgs that could ever read it.
     pub ever: BTreeMap<(usize, String), Orgs>,
+    /// By share and record: what honest orgs read now.
+    pub shown: BTreeSet<(usize, usize)>,
+    /// What was taken out of a share where it was shown.
+    pub taken: BTreeSet<(usize, usize)>,
+    /// Orgs whose only store went back to an older copy.
+    pub went_back: BTreeSet<usize>,
+    /// Records that such a copy does not have.
+    pub lost: BTreeSet<usize>,
+    /// By share and record, as which such a record came back from there.
+    pub anew: BTreeMap<(usize, usize), RecordId>,
+    /// Grants of which such a copy does not know whom they are meant for.
+    pub unruled: BTreeSet<usize>,
 }
 
 /// A statement set's view of the grants: which are known, and which have ended.
@@ -220,56 +218,12 @@ impl Model {
         opener || (0..self.grants.len()).any(right)
     }
 
-    /// What was entered of a customer's consent and stands in the book of the node that decides,
-    /// oldest first. Besides, a node that went back to an older copy of its store adds
-    /// withdrawals.
-    pub fn entered(&self, world: &World, customer: usize) -> Vec<Consent> {
-        let Record { owner, kind, id, consents, .. } = &self.records[customer];
-        let book = world.replica(world.main(*owner)).book_row(*kind, id).expect("memory");
-        let text = match book.and_then(|mut row| row.fields.remove("consent")) {
-            Some(Value::Json(text)) => text,
-            Some(_) | None => return Vec::new(),
-        };
-        let entries: Vec<Json> = serde_json::from_str(&text).expect("a list");
-        let mut all: Vec<Consent> = entries
-            .iter()
-            .filter_map(|entry| {
-                let known = consents.iter().find(|known| entry["at"] == known.at);
-                known.cloned().or_else(|| self.withdrawal(world, entry))
-            })
-            .collect();
-        all.sort_by(|one, other| one.at.cmp(&other.at));
-        all
-    }
-
-    fn withdrawal(&self, world: &World, entry: &Json) -> Option<Consent> {
-        let only = world
-            .orgs
-            .iter()
-            .position(|org| entry["scope"][0] == org.identity.party.org.to_string());
-        let share = self.shares.iter().position(|share| entry["purpose"] == share.purpose);
-        let at = entry["at"].as_str()?.to_owned();
-        (entry["status"] == "withdrawn").then_some(Consent { at, given: false, share, only })
-    }
-
-    /// Whether a customer's consent covers a share's purpose and an org: the last word counts.
-    fn consents(&self, customer: usize, entered: &[Consent], share: usize, org: usize) -> bool {
-        let customer = &self.records[customer];
-        let concerns = |entry: &&Consent| {
-            entry.share.is_none_or(|s| self.shares[s].purpose == self.shares[share].purpose)
-                && entry.only.is_none_or(|only| only == org)
-        };
-        !customer.deleted
-            && (customer.company
-                || entered.iter().rev().find(concerns).is_some_and(|last| last.given))
-    }
-
     /// Whether an org may have a copy of a record that it adopted, as far as anybody knows.
     pub fn may_keep(&self, world: &World, org: usize, record: usize) -> bool {
         let consented = |share: usize| {
             self.person(record).is_none_or(|person| {
                 self.records[person].deleted
-                    || self.consents(person, &self.entered(world, person), share, org)
+                    || Person::of(self, world, share, person).consents(self, share, org)
             })
         };
         !self.forgotten.contains(&record)
@@ -294,9 +248,8 @@ impl Model {
         if at.deleted || !self.placed.contains(&(share, record)) {
             return Vec::new();
         }
-        let region = self.region(world, record);
-        let person = self.person(record);
-        let entered = person.map(|p| self.entered(world, p)).unwrap_or_default();
+        let region = self.region(world, share, record);
+        let person = self.person(record).map(|person| Person::of(self, world, share, person));
         let reads = |grant: &usize| {
             let chain = self.chain(*grant);
             let (root, last) = (&self.grants[chain[0]], &self.grants[*grant]);
@@ -304,21 +257,36 @@ impl Model {
             of_kind
                 && last.share == share
                 && last.section == at.owner
+                && !self.unruled.contains(&chain[0])
                 && root.region.is_none_or(|wanted| region.as_deref() == Some(wanted))
                 && chain.iter().all(|link| {
-                    person.is_none_or(|p| self.consents(p, &entered, share, self.grants[*link].to))
+                    let to = self.grants[*link].to;
+                    person.as_ref().is_none_or(|person| person.consents(self, share, to))
                 })
                 && self.stands(world, known, *grant)
         };
         (0..self.grants.len()).filter(reads).collect()
     }
 
-    fn region(&self, world: &World, record: usize) -> Option<String> {
-        let Record { owner, kind, id, .. } = self.records[record];
-        let view =
-            world.replica(world.main(owner)).record(&Address::Own { kind, record: id }).ok()?;
-        let value = view.values().remove("region")?;
-        Some(vocabulary::to_text(kind, "region", &value))
+    /// The id that a record has in its owner's book, by the share in which it is looked for: what
+    /// a store had lost comes back under another in each.
+    pub fn id_in(&self, share: usize, record: usize) -> Option<RecordId> {
+        match self.lost.contains(&record) {
+            true => self.anew.get(&(share, record)).copied(),
+            false => Some(self.records[record].id),
+        }
+    }
+
+    /// What the node that decides for its owner has of a record.
+    pub fn book(&self, world: &World, share: usize, record: usize) -> Fields {
+        let Record { owner, kind, .. } = self.records[record];
+        let row = |id| world.replica(world.main(owner)).book_row(kind, &id).expect("memory");
+        self.id_in(share, record).and_then(row).map(|row| row.fields).unwrap_or_default()
+    }
+
+    fn region(&self, world: &World, share: usize, record: usize) -> Option<String> {
+        let value = self.book(world, share, record).remove("region")?;
+        Some(vocabulary::to_text(self.records[record].kind, "region", &value))
     }
 
     /// The fields of `to` that a grant covers.
@@ -334,13 +302,18 @@ impl Model {
         }
         let known = Known::of(world.replica(node));
         for record in 0..self.records.len() {
-            let Record { kind, id, .. } = self.records[record];
             if self.records[record].owner != owner || self.records[record].deleted {
                 continue;
             }
-            let mut may: BTreeMap<String, Orgs> = BTreeMap::new();
             for share in 0..self.shares.len() {
-                for grant in self.readers(world, &known, share, record) {
+                let mut may: BTreeMap<String, Orgs> = BTreeMap::new();
+                let readers = self.readers(world, &known, share, record);
+                let honest = |grant: &usize| !self.hostile.contains(&self.grants[*grant].to);
+                match readers.iter().any(honest) {
+                    true => self.shown.insert((share, record)),
+                    false => self.shown.remove(&(share, record)),
+                };
+                for grant in readers {
                     let Grant { to, what: What::Fields { fields, .. }, .. } = &self.grants[grant]
                     else {
                         continue;
@@ -349,21 +322,28 @@ impl Model {
                         *may.entry(field.clone()).or_default() |= 1 << to;
                     }
                 }
-            }
-            if may.is_empty() {
-                continue;
-            }
-            let at = Address::Own { kind, record: id };
-            let Ok(view) = world.replica(node).record(&at) else { continue };
-            let values = view.values();
-            for (field, orgs) in may {
-                for token in values.get(&field).map(tokens).unwrap_or_default() {
-                    // Granted or not: what never leaves never leaves.
-                    if matches!(self.secrets[token], Secret::Value { .. }) {
-                        self.allowed[token] |= orgs;
+                let values = self.book(world, share, record);
+                for (field, orgs) in may {
+                    for token in values.get(&field).map(tokens).unwrap_or_default() {
+                        // Granted or not: what never leaves never leaves.
+                        if matches!(self.secrets[token], Secret::Value { .. }) {
+                            self.allowed[token] |= orgs;
+                        }
                     }
+                    *self.ever.entry((record, field)).or_default() |= orgs;
                 }
-                *self.ever.entry((record, field)).or_default() |= orgs;
+            }
+        }
+    }
+
+    /// Takes records of an org out of shares.
+    pub fn take_out(&mut self, gone: impl Fn(usize, usize) -> bool) {
+        let all: Vec<(usize, usize)> =
+            self.placed.iter().copied().filter(|(share, record)| gone(*share, *record)).collect();
+        for place in all {
+            self.placed.remove(&place);
+            if self.shown.remove(&place) {
+                self.taken.insert(place);
             }
         }
     }

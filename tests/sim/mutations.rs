@@ -6,7 +6,7 @@ use crate::mutation::{Law, without};
 
 use super::hostile::{self, bundle, session, statement};
 use super::random::{MOST, Sim, Size, number, play, steps};
-use super::{audit, cost, ending, erasure, found, moves, nodes, rolls};
+use super::{audit, cost, ending, erasure, found, moves, nodes, restored, rolls};
 
 /// Seeds within which a broken rule must be noticed.
 const SEEDS: u64 = 400;
@@ -79,6 +79,11 @@ const LAWS: &[Law] = &[
     Law::CutOnEnd,
     Law::OwnNodes,
     Law::BothConsents,
+    Law::StockFirst,
+    Law::CameBack,
+    Law::ForgedOrders,
+    Law::OwnInvite,
+    Law::ForkCuts,
     Law::Steward,
     Law::Behind,
     Law::NewEpoch,
@@ -157,6 +162,15 @@ fn story(law: Law) -> Option<fn()> {
         Law::OwnNodes => {
             nodes::who_certifies_and_ends_a_node_of_another_company_stops_nothing_of_it
         }
+        Law::StockFirst => {
+            restored::what_is_due_when_a_restored_node_has_met_all_waits_until_it_has_compared
+        }
+        Law::CameBack => {
+            restored::a_consent_that_comes_back_from_a_share_covers_whom_it_was_shown_to
+        }
+        Law::ForgedOrders => restored::an_order_that_its_publisher_did_not_say_is_not_passed_on,
+        Law::OwnInvite => nodes::a_node_is_not_paired_with_by_another_of_its_company,
+        Law::ForkCuts => nodes::where_a_log_that_was_forked_ends_the_next_main_node_says,
         Law::BothConsents => nodes::of_what_two_nodes_enter_about_a_consent_nothing_gets_lost,
         Law::Term => {
             crate::dossier::tests::of_two_retirements_the_higher_term_s_decides_what_counts

@@ -1,13 +1,15 @@
 //! Several nodes of one org: joining, handing stewardship over, ending a node, restoring a copy.
 
 use crate::book::Address;
+use crate::bundle::{Header, Verified};
 use crate::codec;
 use crate::facet::Edit;
+use crate::fork::ForkProof;
 use crate::id::{RecordId, ShareId};
 use crate::keys::NO_SHARE;
-use crate::message::{Frame, MAX_FRAME_BYTES};
+use crate::message::{Approach, Blob, Frame, MAX_FRAME_BYTES};
 use crate::policy::Reshare;
-use crate::statement::Scope;
+use crate::statement::{Body, Cause, Scope};
 use crate::time::Hlc;
 use crate::value::Value;
 use crate::view::{From, ListQuery};
@@ -18,7 +20,7 @@ const A: usize = 0;
 const B: usize = 1;
 
 /// A and B paired, a share of A's with an event whose title B may edit.
-fn begin() -> (World, ShareId, RecordId) {
+pub fn begin() -> (World, ShareId, RecordId) {
     let mut world = World::new(23, &["Acme", "Bright", "Cedar"]);
     world.pair(A, B);
     let event = world.create(A, Kind::Event, &[("title", "FIRST"), ("venue", "HALL")]);
@@ -542,4 +544,51 @@ pub fn of_what_two_nodes_enter_about_a_consent_nothing_gets_lost() {
             );
         }
     }
+}
+
+#[test]
+pub fn a_node_is_not_paired_with_by_another_of_its_company() {
+    let (mut world, ..) = begin();
+    let second = world.join(A, None);
+    world.settle();
+    let shown = |(_, frame): &(usize, Vec<u8>)| match codec::from_bytes(frame, MAX_FRAME_BYTES) {
+        Ok(Frame::Gate { approach, .. }) => Some(approach),
+        _ => None,
+    };
+    let mut shown = world.frames.iter().filter_map(shown);
+    let approach = shown.find(|approach| matches!(approach, Approach::Invited { .. })).unwrap();
+    let at = &world.orgs[second].identity;
+    let (key, certificate) = (at.node.public(), Blob(at.certificate.bytes().to_vec()));
+    let conn = world.connect_raw(key, A);
+    let gate = Frame::Gate { certificate, rotations: Vec::new(), approach };
+    world.send_raw(conn, &codec::to_bytes(&gate));
+    assert_eq!(world.raw[&conn].closed, Some("gate_invite"));
+}
+
+#[test]
+pub fn where_a_log_that_was_forked_ends_the_next_main_node_says() {
+    let (mut world, ..) = begin();
+    let second = world.join(A, None);
+    world.settle();
+    let at = received(&world, B);
+    set(&mut world, B, at, "SECOND");
+    world.settle();
+    world.kill(A);
+    let (bright, replica) = (world.id(B), world.replica(second));
+    let (log, _) = replica.logs.iter().find(|(_, log)| log.author == bright).unwrap();
+    let bundle = replica.bundle(log, 0).unwrap();
+    let held = Verified::open(&codec::to_bytes(&bundle)).unwrap();
+    let header = Header { at: Hlc(bundle.header.at.0 + 1), ..bundle.header };
+    let other = Verified::write(header, bundle.leaves, &world.orgs[B].identity.node);
+    let proof = ForkProof::of(&held, &other).unwrap();
+    world.act(second, |r| r.prove_fork(proof)).unwrap();
+    let cuts = |world: &World| {
+        let mut said = world.replica(second).statements.values();
+        said.any(|s| matches!(s.body(), Body::Cut { cause: Cause::Fork(_), .. }))
+    };
+    assert!(!cuts(&world), "it does not decide");
+    world.end_node(second, A);
+    world.hand_over(second, second, 2);
+    world.settle();
+    assert!(cuts(&world));
 }

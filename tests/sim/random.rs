@@ -228,7 +228,10 @@ impl Sim {
         self.world.now += 2 * 3_600_000;
         self.tick()?;
         self.rest()?;
-        if self.go_on()? { self.rest() } else { Ok(()) }
+        while self.go_on()? {
+            self.rest()?;
+        }
+        Ok(())
     }
 
     /// Delivers whatever is under way, and what comes of it.

@@ -6,7 +6,8 @@ use crate::value::{Fields, Value};
 use crate::view::{From, ListQuery};
 use crate::vocabulary::{self, Kind};
 
-use super::model::{Consent, Known, Record, Secret, What, tokens};
+use super::model::{Known, Record, Secret, What, tokens};
+use super::persons::Consent;
 use super::random::Sim;
 
 /// How a token is put into a field.
@@ -134,6 +135,7 @@ impl Sim {
             r#"{{"purpose":"{purpose}","status":"{status}","basis":"form","evidence":"{evidence}","at":"{at}"{}}}"#,
             scope.unwrap_or_default()
         );
+        let only = only.map(|org| [org].into());
         self.model.records[record].consents.push(Consent { at, given, share, only });
         let before = shown.strip_suffix(']').expect("a list");
         let comma = if before == "[" { "" } else { "," };

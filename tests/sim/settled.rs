@@ -24,6 +24,7 @@ use crate::vocabulary::{self, FieldType};
 use super::model::{Known, What};
 use super::moves::{check_confirmed, check_moves};
 use super::oracle::tokens_in;
+use super::persons::Person;
 use super::random::Sim;
 
 type Rows = BTreeMap<FacetKey, FacetRow>;
@@ -32,11 +33,12 @@ type Rows = BTreeMap<FacetKey, FacetRow>;
 pub fn check_settled(sim: &mut Sim) -> Result<(), String> {
     let honest = check_at_rest(sim)?;
     sim.oracle.check_logs(&sim.world, &sim.model)?;
+    check_forks(sim, &honest)?;
     check_consents(sim)?;
     check_views(sim)?;
     check_previews(sim)?;
     check_told(sim)?;
-    check_erased(sim, &[])?;
+    check_erased(sim)?;
     // A hostile org answers what it likes, and passes on to those below it what it likes.
     if sim.model.hostile.is_empty() {
         check_receipts(sim)?;
@@ -57,28 +59,15 @@ pub fn check_settled(sim: &mut Sim) -> Result<(), String> {
     check_shuffled(sim, org, &rows[org])
 }
 
-/// What holds when stores have gone back to older copies of themselves and met everybody: what
-/// their orgs have entered and not shared is lost, so the book is not what it was.
-pub fn check_restored(sim: &mut Sim, restored: &[usize]) -> Result<(), String> {
-    let nodes = check_at_rest(sim)?;
-    sim.oracle.check_logs(&sim.world, &sim.model)?;
-    let ours =
-        |fork: &ForkProof| sim.model.hostile.iter().all(|o| sim.world.id(*o) != fork.first.author);
+/// No honest node has written two things at one place of a log.
+fn check_forks(sim: &Sim, nodes: &[usize]) -> Result<(), String> {
+    let hostile: Vec<_> = sim.model.hostile.iter().map(|org| sim.world.id(*org)).collect();
+    let ours = |fork: &ForkProof| !hostile.contains(&fork.first.author);
     let forked = |node: &&usize| sim.world.replica(**node).forks.values().any(ours);
-    if let Some(node) = nodes.iter().find(forked) {
-        return Err(format!("a log is forked at node {node}"));
+    match nodes.iter().find(forked) {
+        Some(node) => Err(format!("a log is forked at node {node}")),
+        None => Ok(()),
     }
-    check_previews(sim)?;
-    check_erased(sim, restored)?;
-    let rows: Vec<Rows> =
-        (0..sim.world.orgs.len()).map(|node| rows(sim.world.replica(node))).collect();
-    check_agreement(sim, &rows)?;
-    check_siblings(sim, &rows)?;
-    for node in nodes {
-        check_rebuilt(sim.world.replica(node), &rows[node])
-            .map_err(|what| format!("{what} at node {node}"))?;
-    }
-    Ok(())
 }
 
 /// The honest nodes, none of which waits for anything.
@@ -94,7 +83,8 @@ fn check_at_rest(sim: &Sim) -> Result<Vec<usize>, String> {
         }
         let unmet = replica.has_to_meet();
         if !unmet.is_empty() {
-            return Err(format!("node {org} has still to meet {unmet:?}"));
+            let parked: Vec<_> = replica.parked.values().map(|(_, said)| said.body()).collect();
+            return Err(format!("node {org} has still to meet {unmet:?}; parked: {parked:?}"));
         }
     }
     Ok(honest)
@@ -129,7 +119,11 @@ fn check_siblings(sim: &Sim, rows: &[Rows]) -> Result<(), String> {
 /// I9: whatever was entered about a consent, on whichever node, stands in the book.
 fn check_consents(sim: &Sim) -> Result<(), String> {
     for (index, record) in sim.model.records.iter().enumerate().filter(|(_, r)| !r.deleted) {
-        let stands = sim.model.entered(&sim.world, index).len();
+        if sim.model.went_back.contains(&record.owner) || record.kind != vocabulary::Kind::Customer
+        {
+            continue;
+        }
+        let stands = Person::of(&sim.model, &sim.world, 0, index).words();
         if stands < record.consents.len() {
             let entered = record.consents.len();
             return Err(format!(
@@ -150,12 +144,11 @@ fn check_views(sim: &Sim) -> Result<(), String> {
             if record.owner != owner {
                 continue;
             }
-            let book = world.replica(world.main(owner)).book_row(record.kind, &record.id);
-            let book = book.map_err(|e| e.to_string())?.map(|row| row.fields).unwrap_or_default();
             if model.hostile.contains(&owner) {
                 continue;
             }
             for ((share, id), _) in model.names.iter().filter(|(_, named)| **named == index) {
+                let book = model.book(world, *share, index);
                 let readers = model.readers(world, &known, *share, index);
                 let publishes = model.contributes(world, &known, *share, owner);
                 let honest = |org: &usize| world.home(*org) != owner && !sim.is_hostile(*org);
@@ -262,7 +255,7 @@ fn check_view(
 
 /// Of a record that was taken from an org, by its publisher or with the grant, no token is left on
 /// its disk.
-fn check_erased(sim: &Sim, restored: &[usize]) -> Result<(), String> {
+fn check_erased(sim: &Sim) -> Result<(), String> {
     let (world, model) = (&sim.world, &sim.model);
     let known: Vec<Known> =
         (0..sim.orgs).map(|o| Known::of(world.replica(world.main(o)))).collect();
@@ -278,7 +271,8 @@ fn check_erased(sim: &Sim, restored: &[usize]) -> Result<(), String> {
                 continue;
             };
             let (owner, home) = (model.records[*record].owner, world.home(org));
-            let own = owner == home && (!model.records[*record].deleted || restored.contains(&org));
+            let own = owner == home
+                && (!model.records[*record].deleted || model.went_back.contains(&home));
             if model.hostile.contains(&owner) || own {
                 continue;
             }

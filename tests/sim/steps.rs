@@ -1,6 +1,8 @@
 //! What orgs may do in a random world. A step is a verb and a seed for all its choices, which are
 //! made among what there is when it is taken: steps can be left out and the rest still run.
 
+use std::collections::BTreeSet;
+
 use crate::book::Address;
 use crate::refusal::{Refusal, RefusalClass};
 use crate::replica::Replica;
@@ -316,6 +318,7 @@ impl Sim {
             let book = self.model.records[record].id;
             if placed.published.contains(&book) {
                 self.model.placed.insert((share, record));
+                self.model.taken.remove(&(share, record));
             }
             let publication = self.world.replica(self.node(org)).publication(&id, &book);
             if let Ok(Some(publication)) = publication {
@@ -347,7 +350,7 @@ impl Sim {
         let (at, id) = (self.model.shares[share].id, self.model.records[record].id);
         self.log.push(format!("  org {org} withdraws #{record} from share {share}"));
         if self.act(org, |r| r.withdraw(&at, &[id]))?.is_some() {
-            self.model.placed.remove(&(share, record));
+            self.model.take_out(|s, r| (s, r) == (share, record));
         }
         Ok(())
     }
@@ -359,7 +362,7 @@ impl Sim {
         self.log.push(format!("  org {org} deletes #{record}"));
         if self.act(org, |r| r.delete(&Address::Own { kind, record: id }))?.is_some() {
             self.model.records[record].deleted = true;
-            self.model.placed.retain(|(_, other)| *other != record);
+            self.model.take_out(|_, other| other == record);
         }
         Ok(())
     }
@@ -372,13 +375,15 @@ impl Sim {
         self.log.push(format!("  org {org} forgets #{record}"));
         if self.act(org, |r| r.forget(&at, None))?.is_some() {
             let about = |index: usize, one: &Record| index == record || one.about == Some(record);
+            let mut gone = BTreeSet::new();
             for (index, one) in self.model.records.iter_mut().enumerate() {
                 if about(index, one) && !one.deleted {
                     one.deleted = true;
-                    self.model.forgotten.insert(index);
-                    self.model.placed.retain(|(_, other)| *other != index);
+                    gone.insert(index);
                 }
             }
+            self.model.take_out(|_, other| gone.contains(&other));
+            self.model.forgotten.extend(gone);
         }
         Ok(())
     }
@@ -568,8 +573,8 @@ impl Sim {
         let id = self.model.shares[share].id;
         self.log.push(format!("  org {org} leaves share {share}"));
         if self.act(org, |r| r.leave_share(&id))?.is_some() {
-            let records = &self.model.records;
-            self.model.placed.retain(|(s, r)| *s != share || records[*r].owner != org);
+            let own: BTreeSet<usize> = self.own(org, None).into_iter().collect();
+            self.model.take_out(|s, record| s == share && own.contains(&record));
         }
         Ok(())
     }

@@ -1,13 +1,17 @@
 //! Worlds in which some orgs have two nodes: stewardship is handed over, and stores go back to older
 //! copies of themselves.
 
+use std::collections::BTreeSet;
+
 use crate::codec;
 use crate::id::RecordId;
 use crate::keys;
 use crate::store::Store;
+use crate::world::World;
 
+use super::model::{Model, What};
 use super::random::Sim;
-use super::settled::{check_restored, check_settled};
+use super::settled::check_settled;
 use super::steps::Step;
 
 /// A store as it was.
@@ -24,9 +28,11 @@ impl Sim {
         self.world.settle();
     }
 
-    /// When all is quiet: hands stewardship over, goes on a while, and puts older copies back.
+    /// When all is quiet: hands stewardship over, goes on a while, and puts older copies back: of
+    /// one of two nodes, of each that is alone, of all of those at once.
     pub fn change_nodes(&mut self, steps: &[Step]) -> Result<(), String> {
         let copies: Vec<Copy> = self.world.orgs.iter().map(|org| org.disk.contents()).collect();
+        let then = self.model.clone();
         let (twins, alone): (Vec<usize>, Vec<usize>) =
             (0..self.orgs).partition(|org| self.world.nodes(*org).len() > 1);
         for org in twins.iter().copied() {
@@ -50,11 +56,23 @@ impl Sim {
         self.settle()?;
         check_settled(self).map_err(|what| format!("one of two put back: {what}"))?;
         for org in alone.iter().copied() {
+            if self.is_hostile(org) {
+                continue;
+            }
+            let shown = self.model.shown.clone();
+            self.put_back(org, &copies[org]);
+            self.settle()?;
+            self.model.go_back(&self.world, org, &then, Some(&shown))?;
+            check_settled(self).map_err(|what| format!("put back: {what}"))?;
+        }
+        for org in alone.iter().copied() {
             self.put_back(org, &copies[org]);
         }
         self.settle()?;
-        alone.iter().for_each(|org| self.name_anew(*org));
-        check_restored(self, &alone).map_err(|what| format!("put back: {what}"))
+        for org in alone {
+            self.model.go_back(&self.world, org, &then, None)?;
+        }
+        check_settled(self).map_err(|what| format!("all put back: {what}"))
     }
 
     fn put_back(&mut self, node: usize, copy: &Copy) {
@@ -63,16 +81,57 @@ impl Sim {
         self.oracle.read_again(node);
         self.oracle.look_again();
     }
+}
 
-    /// Records that came back from the shares have new ids in the book.
-    fn name_anew(&mut self, org: usize) {
-        for ((share, id), record) in &self.model.names {
-            let record = &mut self.model.records[*record];
-            let key = keys::published(&self.model.shares[*share].id, id);
-            let found = self.world.replica(org).store.get(&key).expect("memory");
-            if let Some(bytes) = found.filter(|_| record.owner == org) {
-                record.id = codec::own::<RecordId>(&bytes).expect("a record's id");
+impl Model {
+    /// The only store of an org is a copy from back then again, and has met everybody. What it held
+    /// then it holds, and what its partners hold has come back: what was `shown`, unless theirs went
+    /// back too, is placed where it was, and what was taken out of a share stays out.
+    fn go_back(
+        &mut self,
+        world: &World,
+        org: usize,
+        then: &Self,
+        shown: Option<&BTreeSet<(usize, usize)>>,
+    ) -> Result<(), String> {
+        self.went_back.insert(org);
+        let own: Vec<usize> =
+            (0..self.records.len()).filter(|record| self.records[*record].owner == org).collect();
+        for record in own.iter().copied() {
+            match then.records.get(record) {
+                Some(before) => self.records[record].deleted = before.deleted,
+                None => _ = self.lost.insert(record),
             }
         }
+        for ((share, id), record) in self.names.iter().filter(|(_, record)| own.contains(record)) {
+            let (place, key) = ((*share, *record), keys::published(&self.shares[*share].id, id));
+            let found = world.replica(world.main(org)).store.get(&key).expect("memory");
+            let found = found.map(|bytes| codec::own::<RecordId>(&bytes).expect("a record's id"));
+            match found {
+                Some(id) => {
+                    if shown.is_some() && self.taken.contains(&place) {
+                        return Err(format!("#{record} is back in share {share} of org {org}"));
+                    }
+                    self.placed.insert(place);
+                    self.anew.insert(place, id);
+                }
+                None => {
+                    if shown.is_some_and(|shown| shown.contains(&place)) {
+                        return Err(format!("#{record} is gone from share {share} of org {org}"));
+                    }
+                    self.placed.remove(&place);
+                    self.anew.remove(&place);
+                }
+            }
+        }
+        for record in own.into_iter().filter(|record| self.lost.contains(record)) {
+            self.records[record].deleted = !self.anew.keys().any(|(_, back)| *back == record);
+        }
+        let since = self.grants.iter().enumerate().skip(then.grants.len());
+        let own_rules = since.filter(|(_, grant)| {
+            (grant.from, grant.section) == (org, org) && !matches!(grant.what, What::Contribute)
+        });
+        self.unruled.extend(own_rules.map(|(index, _)| index));
+        Ok(())
     }
 }

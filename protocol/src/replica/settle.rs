@@ -76,10 +76,12 @@ impl Replica {
                 }
             } else if std::mem::take(&mut self.dirty.statements) {
                 self.dial_acquaintances();
+                self.note_all_met()?;
                 self.follow_stewardship()?;
                 if self.decides() {
                     self.introduce()?;
                     self.cut_ended_nodes()?;
+                    self.cut_forks()?;
                 }
                 self.fill_outboxes()?;
             } else {

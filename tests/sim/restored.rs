@@ -1,0 +1,85 @@
+//! Stores that went back to an older copy of themselves: what their nodes take back, and when.
+
+use crate::id::{CompartmentId, RecordId};
+use crate::sharing::NewGrant;
+use crate::statement::{Body, RecordTurn, Statement};
+use crate::time::Hlc;
+use crate::vocabulary::Kind;
+use crate::world::fields;
+
+use super::nodes::begin;
+
+const A: usize = 0;
+const B: usize = 1;
+const C: usize = 2;
+
+#[test]
+pub fn what_is_due_when_a_restored_node_has_met_all_waits_until_it_has_compared() {
+    let (mut world, share, _) = begin();
+    let firm = [("type", "company"), ("name", "FIRM")];
+    let firm = world.create(A, Kind::Customer, &firm);
+    world.grant(A, B, share, A, fields(Kind::Customer, &["name"], false), 0).unwrap();
+    let ends = NewGrant {
+        share,
+        section: world.id(A),
+        to: world.id(B),
+        scope: fields(Kind::Customer, &["title"], false),
+        selector: None,
+        with_history: false,
+        depth: 0,
+        expires_at: Some(world.clock(A) + 10_000),
+    };
+    world.act(A, |r| r.grant(ends)).unwrap();
+    world.settle();
+    let copy = world.orgs[A].disk.contents();
+    world.place(A, share, Kind::Customer, &[firm]);
+    world.settle();
+    assert!(world.holds(B, "FIRM"));
+    world.now += 20_000;
+    world.restore(A, &copy);
+    world.settle();
+    assert!(world.holds(B, "FIRM"), "what was placed stays so");
+}
+
+#[test]
+pub fn a_consent_that_comes_back_from_a_share_covers_whom_it_was_shown_to() {
+    let (mut world, share, _) = begin();
+    world.pair(A, C);
+    let names = ["consent", "do_not_contact", "emails"];
+    for reader in [B, C] {
+        world.grant(A, reader, share, A, fields(Kind::Customer, &names, false), 0).unwrap();
+    }
+    world.settle();
+    let copy = world.orgs[A].disk.contents();
+    let bright = world.id(B);
+    let consent = format!(
+        r#"[{{"purpose":"*","status":"given","at":"2026-01-01T00:00:00Z","scope":["{bright}"]}}]"#
+    );
+    let values = [("emails", "TOKEN@example.com"), ("consent", consent.as_str())];
+    let customer = world.create(A, Kind::Customer, &values);
+    world.place(A, share, Kind::Customer, &[customer]);
+    world.settle();
+    assert_eq!([B, C].map(|org| world.holds(org, "TOKEN")), [true, false]);
+    world.restore(A, &copy);
+    world.settle();
+    assert_eq!([B, C].map(|org| world.holds(org, "TOKEN")), [true, false]);
+}
+
+/// Whoever it reached could not judge it, and would never have met all of whom it has to meet.
+#[test]
+pub fn an_order_that_its_publisher_did_not_say_is_not_passed_on() {
+    let (mut world, share, _) = begin();
+    world.pair(B, C);
+    let grant = world.grant(A, B, share, A, fields(Kind::Event, &["venue"], false), 0).unwrap();
+    world.settle();
+    let at = RecordTurn { record: RecordId([1; 16]), turn: u32::MAX };
+    let (compartment, records) = (CompartmentId([7; 32]), vec![at]);
+    let order = Body::Erase { compartment, records, only_for: Some(grant), number: 0 };
+    let cedar = &world.orgs[C].identity;
+    let forged = Statement::sign(cedar.party.org, &cedar.node, Hlc(world.now << 16), order);
+    world.act(B, |r| r.learn(vec![forged.clone()])).unwrap();
+    world.settle();
+    assert!(world.replica(B).statements.contains_key(&forged.id()));
+    let mut outboxes = world.replica(B).outboxes.values();
+    assert!(!outboxes.any(|outbox| outbox.contains(&forged.id())));
+}
