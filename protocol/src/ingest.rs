@@ -517,6 +517,7 @@ impl Replica {
         if broken(Law::Redaction) {
             return Ok(());
         }
+        let late = self.too_late(compartment, records)?;
         let mut redactions: std::collections::BTreeMap<(LogId, u64), Vec<u16>> = Default::default();
         for erased in records {
             if self
@@ -558,7 +559,7 @@ impl Replica {
             }
             self.put(&keys::bundle(&log, seq), codec::to_bytes(&bundle))?;
         }
-        Ok(())
+        late.into_iter().try_for_each(|late| self.reject(late))
     }
 
     /// Evaluates every facet of a compartment again, after a cut changed what counts.

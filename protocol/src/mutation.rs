@@ -40,6 +40,8 @@ pub(crate) enum Law {
     AskNoMore,
     /// What was settled is compared again after a while.
     CompareAgain,
+    /// An edit that comes too late for a move is told.
+    TooLate,
     /// Of a rejected edit the value is kept only while its field is shown.
     RejectedIsForgotten,
     /// Consent decides who may see a person.

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::id::{CompartmentId, LogId, OrgId, ShareId};
+use crate::id::{CompartmentId, OrgId, ShareId};
 use crate::keys;
 use crate::message::Frame;
 use crate::mutation::{Law, broken};
 use crate::refusal::Refusal;
-use crate::reissue::Rejected;
+use crate::reissue::{Rejected, Wishes};
 use crate::replica::{Conn, Replica};
 
 impl Replica {
@@ -58,21 +58,29 @@ impl Replica {
         let Some(kind) = self.dossiers.get(id).map(|(opening, _)| opening.kind) else {
             return Ok(());
         };
-        let taken = |replica: &Self, log: &LogId| -> Result<u64, Refusal> {
-            let mut highest = 0;
-            for node in replica.directory.nodes_of(section) {
-                let stored: Option<u64> = replica.read(&keys::stored_at(node, log))?;
-                highest = highest.max(stored.unwrap_or(0));
-            }
-            Ok(highest)
-        };
-        for (record, fields) in self.late_wishes(id, &self.node_key(), &taken)? {
+        for (record, fields) in self.unsent_wishes(id, section)? {
             for (field, value) in fields {
                 let (share, section, at) = (*share, *section, self.tick());
                 self.reject(Rejected { share, section, kind, record, field, value, at })?;
             }
         }
         Ok(())
+    }
+
+    /// What this node wrote into a compartment and does not know to be stored by its publisher.
+    pub(crate) fn unsent_wishes(
+        &self,
+        id: &CompartmentId,
+        section: &OrgId,
+    ) -> Result<Wishes, Refusal> {
+        self.late_wishes(id, &self.node_key(), &|replica, log| {
+            let mut highest = 0;
+            for node in replica.directory.nodes_of(section) {
+                let stored: Option<u64> = replica.read(&keys::stored_at(node, log))?;
+                highest = highest.max(stored.unwrap_or(0));
+            }
+            Ok(highest)
+        })
     }
 
     /// What was settled of a share says nothing any more once something of it was deleted.

@@ -13,7 +13,7 @@ use crate::keys::{self, FacetKey};
 use crate::mutation::{Law, broken};
 use crate::refusal::{Refusal, RefusalClass};
 use crate::replica::Replica;
-use crate::statement::Cause;
+use crate::statement::{Cause, RecordTurn};
 use crate::store::{Store, for_each};
 use crate::time::Hlc;
 use crate::value::Value;
@@ -124,6 +124,30 @@ impl Replica {
         }
         let key = keys::rejected(&late.record, &late.field);
         self.put(&key, codec::to_bytes(&late))
+    }
+
+    /// Own changes of a partner's records that are taken out of a compartment before the publisher had
+    /// them. The next turn does not have them: they are told.
+    pub(crate) fn too_late(
+        &mut self,
+        compartment: &CompartmentId,
+        erased: &[RecordTurn],
+    ) -> Result<Vec<Rejected>, Refusal> {
+        let Some((opening, _)) = self.dossiers.get(compartment) else { return Ok(Vec::new()) };
+        let (kind, section) = (opening.kind, opening.section);
+        let Some(share) = opening.share.filter(|_| section != self.me.party.org) else {
+            return Ok(Vec::new());
+        };
+        let mut late = Vec::new();
+        let is_erased = |record: &RecordId| erased.iter().any(|at| at.record == *record);
+        for (record, fields) in self.unsent_wishes(compartment, &section)? {
+            for (field, value) in fields.into_iter().filter(|_| is_erased(&record)) {
+                let at = self.tick();
+                late.push(Rejected { share, section, kind, record, field, value, at });
+            }
+        }
+        late.retain(|_| !broken(Law::TooLate));
+        Ok(late)
     }
 
     /// Whether the field is still in a compartment that is in use and was not taken away.

@@ -13,6 +13,7 @@ use crate::sharing::NewGrant;
 use crate::statement::Body;
 use crate::store::Store;
 use crate::value::Value;
+use crate::view::{From, ListQuery};
 use crate::vocabulary::Kind;
 use crate::world::{World, fields};
 
@@ -299,4 +300,38 @@ fn who_is_ordered_to_erase_is_told_as_that_alone() {
     story.world.settle();
     let told: BTreeSet<_> = story.told(A).into_iter().collect();
     assert_eq!(told, [(B, Asked::Erasure, true), (C, Asked::Erasure, true)].into());
+}
+
+/// An event as an org received it, by its title.
+fn received(world: &World, org: usize, title: &str) -> Option<Address> {
+    let query = ListQuery { from: From::Partners, ..ListQuery::of(Kind::Event) };
+    let list = world.replica(org).list(&query).unwrap().records;
+    let wanted = Some(Value::Str(title.into()));
+    list.into_iter().find(|view| view.values().remove("title") == wanted).map(|view| view.at)
+}
+
+#[test]
+pub fn an_edit_that_comes_too_late_for_a_move_is_told() {
+    let mut story = begin();
+    story.show_north();
+    let share = story.share;
+    story.world.grant(A, B, share, A, fields(Kind::Event, &["title"], true), 0).unwrap();
+    story.world.settle();
+    let at = received(&story.world, B, "FIRST").unwrap();
+    let edit = |world: &mut World, title: &str| {
+        let edit = Edit::Put("title".into(), Value::Str(title.into()));
+        world.act(B, |r| r.edit(&at, vec![edit])).unwrap();
+        world.settle();
+    };
+    edit(&mut story.world, "IN TIME");
+    story.part(A, B);
+    edit(&mut story.world, "TOO LATE");
+    story.go_south(0);
+    story.meet();
+    assert!(received(&story.world, B, "IN TIME").is_some(), "B sees the next turn");
+    let rejected = story.world.replica(B).rejected().unwrap();
+    let told: Vec<_> =
+        rejected.iter().map(|one| (one.field.as_str(), one.value.as_ref())).collect();
+    assert_eq!(told, [("title", None)]);
+    assert!(!story.world.holds(A, "TOO LATE") && !story.world.holds(B, "TOO LATE"));
 }

@@ -54,6 +54,7 @@ const LAWS: &[Law] = &[
     Law::CompareAgain,
     Law::LateNotes,
     Law::Unanswered,
+    Law::TooLate,
     Law::RejectedIsForgotten,
     Law::Receipt,
     Law::Moves,
@@ -146,6 +147,7 @@ fn story(law: Law) -> Option<fn()> {
         Law::Moves | Law::Unseen => {
             moves::what_a_rule_selects_no_more_is_confirmed_by_whom_it_was_shown_to_and_told_of_nobody_else
         }
+        Law::TooLate => moves::an_edit_that_comes_too_late_for_a_move_is_told,
         Law::Newcomers => moves::whoever_came_after_a_move_has_nothing_to_confirm,
         Law::MovesAreDone => {
             moves::what_is_sent_anew_is_confirmed_when_it_is_gone_and_nobody_is_told
