@@ -66,8 +66,8 @@ impl Replica {
             due.add(receipt);
         }
         for (grant, erasures) in self.receipts.erasures() {
-            if self.concerns(grant, org) {
-                let publisher = self.grants.get(grant).map(|grant| grant.section);
+            if self.concerns(&grant, org) {
+                let publisher = self.grants.get(&grant).map(|grant| grant.section);
                 let by = |order: &StatementId| self.statements.get(order).map(Statement::author);
                 erasures
                     .filter(|order| by(order) == publisher || broken(Law::ForgedOrders))

@@ -65,8 +65,31 @@ pub struct ReceiptView {
     pub asked_at: Millis,
 }
 
-/// Orders by whom they concern, in the order of their numbers.
-type ByWhom = BTreeMap<Whom, BTreeSet<(u64, StatementId)>>;
+/// Orders by whom they concern, in the order of their numbers. Flat: anybody may say very many that
+/// concern nobody.
+#[derive(Debug, Clone, Default)]
+struct ByWhom(BTreeSet<(Whom, u64, StatementId)>);
+
+impl ByWhom {
+    /// Orders that concern somebody, with a number above this one.
+    fn above(&self, whom: Whom, number: u64) -> impl Iterator<Item = &StatementId> {
+        let last = StatementId([u8::MAX; 32]);
+        let from = Bound::Excluded((whom, number, last));
+        let to = Bound::Included((whom, u64::MAX, last));
+        self.0.range((from, to)).map(|(_, _, of)| of)
+    }
+
+    /// Whom there are orders to.
+    fn whom(&self) -> impl Iterator<Item = Whom> {
+        let mut next = self.0.first().map(|(whom, _, _)| *whom);
+        std::iter::from_fn(move || {
+            let whom = next?;
+            let after = Bound::Excluded((whom, u64::MAX, StatementId([u8::MAX; 32])));
+            next = self.0.range((after, Bound::Unbounded)).next().map(|(whom, _, _)| *whom);
+            Some(whom)
+        })
+    }
+}
 
 /// All orders and all receipts.
 #[derive(Debug, Clone, Default)]
@@ -76,7 +99,7 @@ pub(crate) struct Receipts {
     /// Those of others that this org has not answered.
     open: ByWhom,
     /// By what they answer and who says so: the receipt, and when it was done.
-    given: BTreeMap<StatementId, BTreeMap<OrgId, (Millis, StatementId)>>,
+    given: BTreeMap<(StatementId, OrgId), (Millis, StatementId)>,
 }
 
 impl Receipts {
@@ -106,36 +129,35 @@ impl Receipts {
             | Body::Cut { .. } => return,
         };
         self.orders.insert(of, Order { of, asked, whom, author, number });
-        self.all.entry(whom).or_default().insert((number, of));
+        self.all.0.insert((whom, number, of));
         if author != *me && !self.is_given(&of, me) {
-            self.open.entry(whom).or_default().insert((number, of));
+            self.open.0.insert((whom, number, of));
         }
     }
 
     /// Every order to erase, by the grant that it names.
-    pub fn erasures(&self) -> impl Iterator<Item = (&GrantId, impl Iterator<Item = StatementId>)> {
+    pub fn erasures(&self) -> impl Iterator<Item = (GrantId, impl Iterator<Item = StatementId>)> {
         let is_erasure = |of: &StatementId| {
             self.orders.get(of).is_some_and(|order| order.asked == Asked::Erasure)
         };
-        self.all.iter().filter_map(move |(whom, orders)| {
+        self.all.whom().filter_map(move |whom| {
             let Whom::Below(grant) = whom else { return None };
-            Some((grant, orders.iter().map(|(_, of)| *of).filter(is_erasure)))
+            Some((grant, self.all.above(whom, 0).copied().filter(is_erasure)))
         })
     }
 
     fn take(&mut self, of: StatementId, by: OrgId, said: (Millis, StatementId), me: &OrgId) {
-        let first = self.given.entry(of).or_default().entry(by).or_insert(said);
+        let first = self.given.entry((of, by)).or_insert(said);
         *first = said.min(*first);
         if by == *me
             && let Some(order) = self.orders.get(&of)
-            && let Some(open) = self.open.get_mut(&order.whom)
         {
-            open.remove(&(order.number, of));
+            self.open.0.remove(&(order.whom, order.number, of));
         }
     }
 
     fn is_given(&self, of: &StatementId, by: &OrgId) -> bool {
-        self.given.get(of).is_some_and(|given| given.contains_key(by))
+        self.given.contains_key(&(*of, *by))
     }
 }
 
@@ -226,14 +248,12 @@ impl Replica {
     fn asked_of_me(&self, orders: &ByWhom, of: impl Fn(&Whom) -> bool) -> Vec<Order> {
         let (me, mut audiences) = (self.me.party.org, Audiences::default());
         let mut mine = Vec::new();
-        for (whom, orders) in orders.iter().filter(|(whom, orders)| of(whom) && !orders.is_empty())
-        {
-            let concerned = audiences.concerned(self.access(), *whom);
+        for whom in orders.whom().filter(of) {
+            let concerned = audiences.concerned(self.access(), whom);
             let Some(above) = concerned.get(&me).map(|concern| concern.above) else { continue };
             // What was said before this org was let in is never looked at.
-            let from = Bound::Excluded((above, StatementId([u8::MAX; 32])));
-            let found = orders.range((from, Bound::Unbounded));
-            let found = found.filter_map(|(_, of)| self.receipts.orders.get(of));
+            let found = orders.above(whom, above);
+            let found = found.filter_map(|of| self.receipts.orders.get(of));
             mine.extend(found.filter(|order| order.author != me && self.counts(order)));
         }
         mine
@@ -279,23 +299,20 @@ impl Replica {
     /// Every receipt that is due to an org: answers to orders below a link that it signed.
     pub(crate) fn receipts_for(&self, org: &OrgId) -> Vec<StatementId> {
         let (mut due, mut audiences) = (Vec::new(), Audiences::default());
-        for (whom, orders) in &self.receipts.all {
-            let concerned = audiences.concerned(self.access(), *whom);
+        for whom in self.receipts.all.whom() {
+            let concerned = audiences.concerned(self.access(), whom);
             if !concerned.values().any(|concern| concern.issuers.contains(org)) {
                 continue;
             }
-            for (_, of) in orders {
-                let Some(given) = self.receipts.given.get(of) else { continue };
-                let Some(order) = self.receipts.orders.get(of) else { continue };
-                if !self.counts(order) {
-                    continue;
-                }
-                for (from, issuers) in audiences.of(self.access(), *order) {
-                    if issuers.contains(org)
-                        && let Some((_, receipt)) = given.get(from)
-                    {
-                        due.push(*receipt);
-                    }
+            let orders = self.receipts.all.above(whom, 0);
+            for order in orders.filter_map(|of| self.receipts.orders.get(of)) {
+                let asked = audiences.of(self.access(), *order);
+                let given = asked.filter(|(_, issuers)| issuers.contains(org));
+                let given =
+                    given.filter_map(|(from, _)| self.receipts.given.get(&(order.of, *from)));
+                let mut given = given.peekable();
+                if given.peek().is_some() && self.counts(order) {
+                    due.extend(given.map(|(_, receipt)| *receipt));
                 }
             }
         }
@@ -306,9 +323,9 @@ impl Replica {
     /// move of its own records this org is told whether those have who lost sight of them.
     pub fn receipts(&self, share: &ShareId) -> Result<Vec<ReceiptView>, Refusal> {
         let (mut all, mut audiences) = (Vec::new(), Audiences::default());
-        let below = self.receipts.all.iter().filter(|(whom, _)| matches!(whom, Whom::Below(_)));
-        for (_, orders) in below.filter(|(whom, _)| self.share_of(whom) == Some(*share)) {
-            for (_, of) in orders {
+        let below = self.receipts.all.whom().filter(|whom| matches!(whom, Whom::Below(_)));
+        for whom in below.filter(|whom| self.share_of(whom) == Some(*share)) {
+            for of in self.receipts.all.above(whom, 0) {
                 all.extend(self.receipts_of(of, &mut audiences));
             }
         }
@@ -340,7 +357,6 @@ impl Replica {
         let Some((order, statement)) = order.zip(self.statements.get(of)) else {
             return Vec::new();
         };
-        let given = self.receipts.given.get(of);
         let asked = audiences.of(self.access(), *order);
         let view = |(org, _): (&OrgId, &BTreeSet<OrgId>)| ReceiptView {
             of: order.of,
@@ -351,7 +367,7 @@ impl Replica {
             },
             author: order.author,
             org: *org,
-            done_at: given.and_then(|given| given.get(org)).map(|(done_at, _)| *done_at),
+            done_at: self.receipts.given.get(&(order.of, *org)).map(|(done_at, _)| *done_at),
             asked_at: statement.at().millis(),
         };
         asked.filter(|(_, above)| above.contains(&me)).map(view).collect()

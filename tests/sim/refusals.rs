@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use crate::book::Address;
 use crate::bundle::Verified;
 use crate::facet::Edit;
-use crate::id::CompartmentId;
+use crate::id::{CompartmentId, OrgId, RecordId, ShareId};
 use crate::ingest::Hold;
 use crate::message::Frame;
 use crate::refusal::Refusal;
@@ -14,6 +14,7 @@ use crate::scene::{A, B, C, D, Pen, Scene, put};
 use crate::sign::SigningKey;
 use crate::statement::Body;
 use crate::store::{Batch, Entry, MemoryStore, Store, StoreError};
+use crate::value::{Fields, Value};
 use crate::vocabulary::Kind;
 use crate::world::{World, fields};
 
@@ -58,6 +59,89 @@ fn an_edit_of_what_its_owner_is_moving_is_told_to_come_back() {
         r.edit(&at, edit)
     });
     assert_eq!(code(done), "moving");
+}
+
+/// A record, a share and an org that nobody has.
+const NO_RECORD: RecordId = RecordId([99; 16]);
+const NO_SHARE: ShareId = ShareId([99; 32]);
+const NO_ORG: OrgId = OrgId([99; 32]);
+
+#[test]
+fn what_is_not_there_is_refused_whoever_asks_for_it() {
+    let mut scene = Scene::begin(7);
+    let (share, event) = (scene.share, scene.event);
+    let own = |kind| Address::Own { kind, record: NO_RECORD };
+    let (none, nobody) = (own(Kind::Event), own(Kind::Customer));
+    let mut act = |done: &dyn Fn(&mut Replica) -> Result<(), Refusal>| {
+        scene.world.begin(A, |r| Ok::<_, Refusal>(code(done(r)))).unwrap()
+    };
+    let value = |field: &str, value| Fields::from([(field.to_owned(), value)]);
+    assert_eq!(act(&|r| r.delete(&none)), "not_found");
+    assert_eq!(act(&|r| r.history(&none, None).map(drop)), "not_found");
+    assert_eq!(act(&|r| r.forget(&nobody, None).map(drop)), "not_found");
+    assert_eq!(act(&|r| r.find_forgotten("cus_zzz").map(drop)), "not_found");
+    assert_eq!(act(&|r| r.leave_share(&NO_SHARE)), "not_found");
+    assert_eq!(act(&|r| r.dismiss_offer(&share)), "not_found");
+    assert_eq!(act(&|r| r.dismiss(&NO_RECORD, None).map(drop)), "not_found");
+    assert_eq!(act(&|r| r.pause_partner(&NO_ORG)), "not_found");
+    let wrong = value("nonsense", Value::Bool(true));
+    assert_eq!(act(&|r| r.create(Kind::Event, wrong.clone()).map(drop)), "not_found");
+    let wrong = value("title", Value::Bool(true));
+    assert_eq!(act(&|r| r.create(Kind::Event, wrong.clone()).map(drop)), "not_found");
+    let placed = |r: &mut Replica| r.preview_place(&share, Kind::Event, &[NO_RECORD]).map(drop);
+    assert_eq!(act(&placed), "not_own");
+    let at = Address::Own { kind: Kind::Event, record: event };
+    let step = Edit::Increment("title".into(), 1);
+    assert_eq!(act(&|r| r.edit(&at, vec![step.clone()])), "bad_edit");
+    let field = fields(Kind::Event, &["nonsense"], false);
+    let grant = |world: &mut World, to| world.grant(A, to, share, A, field.clone(), 0);
+    assert_eq!(code(grant(&mut scene.world, B)), "not_found");
+    let title = fields(Kind::Event, &["title"], false);
+    assert_eq!(code(scene.world.grant(A, A, share, A, title, 0)), "oneself");
+}
+
+#[test]
+fn what_fits_several_is_refused_until_it_fits_one() {
+    let mut scene = Scene::begin(8);
+    let share = scene.share;
+    for _ in 0..2 {
+        scene.world.act(A, |r| r.open_share("twice", None, None)).unwrap();
+        let customer = scene.world.create(A, Kind::Customer, &[("name", "Lin")]);
+        let at = Address::Own { kind: Kind::Customer, record: customer };
+        scene.world.act(A, |r| r.forget(&at, None)).unwrap();
+    }
+    let replica = scene.world.replica(A);
+    assert_eq!(code(replica.find_share("twice")), "ambiguous");
+    assert_eq!(code(replica.find_grant(&share, "grt_")), "ambiguous");
+    assert_eq!(code(replica.find_forgotten("cus_")), "ambiguous");
+    let (bright, cedar) = (scene.world.id(B), scene.world.id(C));
+    let taken = scene.world.replica(A).partner(&cedar).unwrap().partner.alias;
+    let done = scene.world.act(A, |r| r.alias_partner(&bright, &taken));
+    assert_eq!(code(done), "ambiguous");
+}
+
+#[test]
+fn an_invite_of_one_s_own_or_out_of_date_begins_nothing() {
+    let mut scene = Scene::begin(9);
+    let line = scene.world.act(A, |r| r.invite(1000, false)).unwrap();
+    assert_eq!(code(scene.world.act(A, |r| r.accept(&line))), "oneself");
+    scene.world.now += 24 * 3_600_000;
+    assert_eq!(code(scene.world.act(D, |r| r.accept(&line))), "invite");
+}
+
+#[test]
+fn what_is_for_an_org_s_own_nodes_or_signed_by_nobody_ends_a_session() {
+    let mut scene = Scene::begin(10);
+    for frame in [Frame::DeskWant { from: 0 }, Frame::Desk { from: 0, next: 0, entries: vec![] }] {
+        let raw = scene.enter(B, A);
+        scene.send(raw, &frame);
+        assert_eq!(scene.closed(raw), Some("frame_unexpected"), "{frame:?}");
+    }
+    // A chain with a word of somebody whose certificate is not shown.
+    let said = scene.sign(D, Body::EndNode { node: scene.key(D).public() });
+    let chain = vec![crate::message::Blob(said.bytes().to_vec())];
+    let raw = scene.knock(D, A, crate::message::Approach::Introduced { chain });
+    assert_eq!(scene.closed(raw), Some("gate_introduction"));
 }
 
 #[test]

@@ -62,9 +62,6 @@ pub enum ChainError {
     /// The share's opening has not come yet: worth asking for.
     #[error("the opening of the share {0} is not known")]
     MissingShare(ShareId),
-    /// A grant stands above itself.
-    #[error("the grant {0} stands above itself")]
-    Cycle(GrantId),
     /// More than [`MAX_CHAIN`] links.
     #[error("the grant was passed on more than {} times", MAX_CHAIN - 1)]
     TooLong,
@@ -145,7 +142,6 @@ impl ChainError {
         match self {
             ChainError::Missing(_) => "missing",
             ChainError::MissingShare(_) => "missing_share",
-            ChainError::Cycle(_) => "cycle",
             ChainError::TooLong => "too_long",
             ChainError::Broken { rule, .. } => rule.code(),
             ChainError::Revoked(_) => "revoked",
