@@ -46,6 +46,8 @@ pub(crate) enum Law {
     RejectedIsForgotten,
     /// Consent decides who may see a person.
     Consent,
+    /// What is about somebody whom the book does not know is held back.
+    Unknown,
     /// What of a consent travels is reduced.
     Evidence,
     /// What is about a customer follows its consent.

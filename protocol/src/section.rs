@@ -432,7 +432,16 @@ impl Replica {
                 if self.read::<u8>(&keys::tombstone(&customer))?.is_some() {
                     return Ok(Some(Fields::new()));
                 }
-                Ok(self.book_row(Kind::Customer, &customer)?.map(|row| row.fields))
+                let row = self.book_row(Kind::Customer, &customer)?;
+                // Whom nobody knows here, perhaps only not yet, has consented to nothing. Whom a
+                // partner has placed is in that partner's care.
+                if row.is_none()
+                    && self.locate(Kind::Customer, &customer)?.is_none()
+                    && !broken(Law::Unknown)
+                {
+                    return Ok(Some(Fields::new()));
+                }
+                Ok(row.map(|row| row.fields))
             }
         }
     }

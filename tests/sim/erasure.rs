@@ -269,3 +269,19 @@ fn what_is_noted_about_a_customer_that_was_only_deleted_stays() {
     let outcome = story.world.replica(A).record(&at).unwrap().values().remove("outcome");
     assert_eq!(outcome, Some(Value::Str("LATER".into())));
 }
+
+/// Another node of Acme has entered the customer, and only what it noted has come here so far.
+#[test]
+pub fn what_is_about_somebody_unknown_is_shown_to_nobody() {
+    let Story { mut world, share, .. } = begin(EVERYBODY);
+    let reads = fields(Kind::Interaction, &["outcome"], false);
+    world.grant(A, B, share, A, reads, 0).unwrap();
+    let unknown = Kind::Customer.id_text(&RecordId([7; 16]));
+    let notes = [("NOBODY", None), ("SOMEBODY", Some(unknown.as_str()))].map(|(note, customer)| {
+        let values = [("outcome", note)].into_iter().chain(customer.map(|id| ("customer", id)));
+        world.create(A, Kind::Interaction, &values.collect::<Vec<_>>())
+    });
+    world.place(A, share, Kind::Interaction, &notes);
+    world.settle();
+    assert!(world.holds(B, "NOBODY") && !world.holds(B, "SOMEBODY"));
+}
