@@ -166,6 +166,8 @@ pub(crate) enum Law {
     DeskVersion,
     /// What another node took over goes too, though this org has answered the order.
     LateCopies,
+    /// Whoever was restored carries out again what it has answered.
+    ObeyAgain,
     /// Whom a restored node had ordered to erase a customer is not shown it again.
     OrdersStand,
     /// Of a facet that may be held the store is asked.

@@ -55,12 +55,21 @@ impl Replica {
     /// Carries out what orders ask of this org's own records: adopted copies go, and what it noted
     /// about the person; and is forgotten wherever this org had shown it.
     pub(crate) fn obey(&mut self) -> Result<(), Refusal> {
+        // Another node of this org may bring what was taken over after this one has answered.
+        let others = self.siblings().next().is_some() && !broken(Law::LateCopies);
+        self.obey_orders(others)
+    }
+
+    /// After a restore: the older copy brings back what went when orders were answered.
+    pub(crate) fn obey_again(&mut self) -> Result<(), Refusal> {
+        if broken(Law::ObeyAgain) { Ok(()) } else { self.obey_orders(true) }
+    }
+
+    fn obey_orders(&mut self, answered: bool) -> Result<(), Refusal> {
         if broken(Law::Obey) {
             return Ok(());
         }
-        // Another node of this org may bring what was taken over after this one has answered.
-        let others = self.siblings().next().is_some() && !broken(Law::LateCopies);
-        let orders = self.erasures_to_me(others);
+        let orders = self.erasures_to_me(answered);
         let named: Vec<Named> = orders.iter().filter_map(|order| self.named(&order.of)).collect();
         for (kind, record) in self.taken_over(&named)? {
             // What was noted about a copy has gone with it.

@@ -44,7 +44,11 @@ impl Replica {
             }
             self.dirty.sections.insert(share);
         }
-        if recover { self.put(keys::RESTORED, codec::to_bytes(&false)) } else { Ok(()) }
+        if recover {
+            self.obey_again()?;
+            self.put(keys::RESTORED, codec::to_bytes(&false))?;
+        }
+        Ok(())
     }
 
     fn placements_in(&self, share: &ShareId) -> Result<Vec<(RecordId, Publication)>, Refusal> {

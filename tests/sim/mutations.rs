@@ -93,6 +93,7 @@ const LAWS: &[Law] = &[
     Law::Term,
     Law::DeskVersion,
     Law::LateCopies,
+    Law::ObeyAgain,
     Law::OrdersStand,
     Law::Fresh,
 ];
@@ -112,6 +113,7 @@ fn story(law: Law) -> Option<fn()> {
         Law::AskNoMore => ending::what_is_taken_and_granted_again_while_it_flows_is_sent_again,
         Law::CompareAgain => found::what_both_believe_wrongly_is_believed_for_a_day_at_most,
         Law::Unknown => erasure::what_is_about_somebody_unknown_is_shown_to_nobody,
+        Law::ObeyAgain => restored::what_had_to_be_erased_goes_again_when_an_older_copy_brings_it_back,
         Law::LateNotes => nodes::what_another_node_noted_about_a_forgotten_customer_goes_too,
         Law::Unanswered => found::what_grows_before_a_peer_said_what_it_lacks_settles_nothing,
         Law::ExpiryIsSaid => {

@@ -1,9 +1,11 @@
 //! Stores that went back to an older copy of themselves: what their nodes take back, and when.
 
+use crate::book::Address;
 use crate::id::{CompartmentId, RecordId};
 use crate::sharing::NewGrant;
-use crate::statement::{Body, RecordTurn, Statement};
+use crate::statement::{Body, RecordTurn, Scope, Statement};
 use crate::time::Hlc;
+use crate::view::{From, ListQuery};
 use crate::vocabulary::Kind;
 use crate::world::fields;
 
@@ -82,4 +84,30 @@ pub fn an_order_that_its_publisher_did_not_say_is_not_passed_on() {
     assert!(world.replica(B).statements.contains_key(&forged.id()));
     let mut outboxes = world.replica(B).outboxes.values();
     assert!(!outboxes.any(|outbox| outbox.contains(&forged.id())));
+}
+
+#[test]
+pub fn what_had_to_be_erased_goes_again_when_an_older_copy_brings_it_back() {
+    let (mut world, share, _) = begin();
+    let scope = Scope::Fields {
+        kind: Kind::Customer,
+        fields: vec!["org_name".to_owned()],
+        edit: false,
+        keep: true,
+    };
+    world.grant(A, B, share, A, scope, 0).unwrap();
+    let customer = world.create(A, Kind::Customer, &[("type", "company"), ("org_name", "TOKEN")]);
+    world.place(A, share, Kind::Customer, &[customer]);
+    world.settle();
+    let query = ListQuery { from: From::Partners, ..ListQuery::of(Kind::Customer) };
+    let at = world.replica(B).list(&query).unwrap().records[0].at;
+    world.act(B, |r| r.adopt(&at)).unwrap();
+    let copy = world.orgs[B].disk.contents();
+    let at = Address::Own { kind: Kind::Customer, record: customer };
+    world.act(A, |r| r.forget(&at, None)).unwrap();
+    world.settle();
+    assert!(!world.holds(B, "TOKEN"), "it was erased and confirmed");
+    world.restore(B, &copy);
+    world.settle();
+    assert!(!world.holds(B, "TOKEN"));
 }
