@@ -409,6 +409,7 @@ impl Replica {
     }
 
     pub(crate) fn on_bundles(&mut self, conn: Conn, bundles: Vec<Blob>) -> Result<(), Refusal> {
+        let mut refused = false;
         for Blob(bytes) in bundles {
             let Some(session) = self.sessions.get(&conn) else { return Ok(()) };
             let org = session.org;
@@ -445,11 +446,16 @@ impl Replica {
                         session.offers.remove(&log);
                         session.wanted.remove(&log);
                     }
+                    refused = true;
                     self.send(conn, &Frame::Stop { log });
                 }
             }
         }
         for other in self.sessions.keys().copied().collect::<Vec<_>>() {
+            if refused {
+                // Another peer may bring it.
+                self.request(other);
+            }
             self.conclude(other)?;
         }
         Ok(())
