@@ -4,12 +4,12 @@
 use crate::audit::Event;
 use crate::codec;
 use crate::facet::{self, Edit};
-use crate::id::{CompartmentId, OrgId, RecordId, ShareId};
+use crate::id::{CompartmentId, GrantId, OrgId, RecordId, ShareId};
 use crate::ingest::{Draft, FacetRow};
 use crate::keys::{self, FacetKey};
 use crate::mutation::{Law, broken};
 use crate::refusal::Refusal;
-use crate::replica::Replica;
+use crate::replica::{Replica, book_schema};
 use crate::section::Unseen;
 use crate::statement::RecordTurn;
 use crate::store::Store;
@@ -92,10 +92,8 @@ impl Replica {
         }
         let compartment = CompartmentId::of_book(&self.me.party.org, kind as u8);
         let (log, _) = self.own_log(&compartment, None)?;
-        let Some((opening, _)) = self.dossiers.get(&compartment) else {
-            return Err(Refusal::Damaged("no book"));
-        };
-        let schema = opening.schema.clone();
+        let open = self.dossiers.get(&compartment).map(|(opening, _)| opening.schema.clone());
+        let schema = open.unwrap_or_else(|| book_schema(kind));
         let mut drafts = Vec::new();
         let mut ids = Vec::new();
         for fields in all {
@@ -183,18 +181,16 @@ impl Replica {
     pub(crate) fn edit_facet(
         &mut self,
         key: &FacetKey,
-        grant: Option<crate::id::GrantId>,
+        grant: Option<GrantId>,
         edits: &[Edit],
     ) -> Result<bool, Refusal> {
-        let row: FacetRow = self.read(&key.bytes())?.ok_or_else(|| Refusal::NotFound {
+        let opening = self.dossiers.get(&key.compartment).map(|(opening, _)| opening.clone());
+        let held = self.read::<FacetRow>(&key.bytes())?.zip(opening);
+        let (row, opening) = held.ok_or_else(|| Refusal::NotFound {
             what: key.kind.name(),
             text: key.kind.id_text(&key.record),
         })?;
         let (log, _) = self.own_log(&key.compartment, grant)?;
-        let Some((opening, _)) = self.dossiers.get(&key.compartment) else {
-            return Err(Refusal::Damaged("no such compartment"));
-        };
-        let opening = opening.clone();
         let facet = self.facet(&opening, &row.leaves)?;
         let Some(change) = facet.edit(&log, edits)? else { return Ok(false) };
         let draft = Draft { record: key.record, turn: key.turn, change };
@@ -211,35 +207,42 @@ impl Replica {
         edits: Vec<Edit>,
     ) -> Result<(), Refusal> {
         let facets = self.shown_facets(kind, share, section, record)?;
-        let mut work: std::collections::BTreeMap<FacetKey, Vec<Edit>> = Default::default();
+        let mut work: std::collections::BTreeMap<(FacetKey, GrantId), Vec<Edit>> =
+            Default::default();
         for edit in edits {
-            let home = facets.iter().find(|(key, _)| {
+            let home = facets.iter().map(|(key, _)| key).find(|key| {
                 self.dossiers
                     .get(&key.compartment)
                     .is_some_and(|(o, _)| o.schema.shape(edit.field()).is_some())
             });
-            let may = home.and_then(|(key, _)| {
-                let grant =
-                    self.access().edit_grant(&self.me.party.org, &key.compartment, self.now)?;
-                Some((*key, grant))
-            });
-            let Some((key, _)) = may else {
-                return Err(Refusal::NotAllowed {
-                    org: self.directory.name(section).to_owned(),
-                    what: format!("{}.{}", kind.name(), edit.field()),
-                });
-            };
-            if self.dossiers.get(&key.compartment).is_some_and(|(_, d)| d.retired()) {
-                let what = format!("{}.{}", kind.name(), edit.field());
-                return Err(Refusal::Moving { what });
-            }
-            work.entry(key).or_default().push(edit);
+            let what = format!("{}.{}", kind.name(), edit.field());
+            work.entry(self.may_change(section, home, what)?).or_default().push(edit);
         }
-        for (key, edits) in work {
-            let grant = self.access().edit_grant(&self.me.party.org, &key.compartment, self.now);
-            self.edit_facet(&key, grant, &edits)?;
+        for ((key, grant), edits) in work {
+            self.edit_facet(&key, Some(grant), &edits)?;
         }
         Ok(())
+    }
+
+    /// The facet of a partner's record that a field stands in, with the grant under which this org
+    /// may change it now, unless its owner is moving it.
+    pub(crate) fn may_change(
+        &self,
+        section: &OrgId,
+        home: Option<&FacetKey>,
+        what: String,
+    ) -> Result<(FacetKey, GrantId), Refusal> {
+        let may = home.and_then(|key| {
+            let grant = self.access().edit_grant(&self.me.party.org, &key.compartment, self.now)?;
+            Some((*key, grant))
+        });
+        let Some((key, grant)) = may else {
+            return Err(Refusal::NotAllowed { org: self.directory.name(section).to_owned(), what });
+        };
+        if self.dossiers.get(&key.compartment).is_some_and(|(_, d)| d.retired()) {
+            return Err(Refusal::Moving { what });
+        }
+        Ok((key, grant))
     }
 
     /// A received record's facets, highest turn first: what is shown of each field is the first

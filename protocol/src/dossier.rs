@@ -9,7 +9,7 @@ use crate::id::{CompartmentId, GrantId, LogId, OrgId, PublicKey, RecordId, Share
 use crate::identity::Directory;
 use crate::keys::{self, FacetKey};
 use crate::mutation::{Law, broken};
-use crate::statement::{Body, Cause, FieldSpec, Mark, Scope, Statement};
+use crate::statement::{Body, Cause, Mark, Scope, Statement};
 use crate::time::Millis;
 use crate::vocabulary::Kind;
 
@@ -163,11 +163,10 @@ impl Dossiers {
     }
 
     /// Opens a compartment of the own book.
-    pub fn open_book(&mut self, org: OrgId, kind: Kind, fields: &[FieldSpec]) -> CompartmentId {
+    pub fn open_book(&mut self, org: OrgId, kind: Kind, schema: Schema) {
+        let opening = Opening { share: None, section: org, kind, schema };
         let id = CompartmentId::of_book(&org, kind as u8);
-        let opening = Opening { share: None, section: org, kind, schema: Schema::open(fields) };
         self.all.entry(id).or_default().opening = Some(opening);
-        id
     }
 
     /// One dossier, if its compartment's opening is known.

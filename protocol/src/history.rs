@@ -111,14 +111,10 @@ impl Replica {
             let Some(of) = of else { continue };
             let grant = match at {
                 Address::Own { .. } => None,
-                Address::Received { section, .. } => Some(
-                    self.access()
-                        .edit_grant(&self.me.party.org, &key.compartment, self.now)
-                        .ok_or_else(|| Refusal::NotAllowed {
-                            org: self.directory.name(section).to_owned(),
-                            what: at.kind().name().to_owned(),
-                        })?,
-                ),
+                Address::Received { section, .. } => {
+                    let what = at.kind().name().to_owned();
+                    Some(self.may_change(section, Some(&key), what)?.1)
+                }
             };
             let (log, _) = self.own_log(&key.compartment, grant)?;
             if let Some(change) = document.undo(&log, of)? {

@@ -417,7 +417,8 @@ impl Replica {
         grant: Option<GrantId>,
         drafts: Vec<Draft>,
     ) -> Result<(), Refusal> {
-        if self.directory.is_ended(&self.me.party.org, &self.node_key()) {
+        let (org, node) = (self.me.party.org, self.node_key());
+        if self.directory.is_ended(&org, &node) || !self.directory.certified(&org, &node) {
             return Err(Refusal::NodeRetired);
         }
         let mut drafts = drafts.into_iter().peekable();
@@ -452,10 +453,8 @@ impl Replica {
             }
             let verified = Verified::write(header, leaves, &self.me.node);
             debug_assert_eq!(verified.log(), log);
-            match self.authorise(&verified, None) {
-                Ok(authorised) => self.apply(verified, authorised)?,
-                Err(_) => return Err(Refusal::Damaged("an own log does not continue")),
-            }
+            let authorised = self.authorise(&verified, None).map_err(|_| Refusal::NotTaken)?;
+            self.apply(verified, authorised)?;
         }
         Ok(())
     }

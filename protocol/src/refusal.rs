@@ -60,6 +60,9 @@ pub enum Refusal {
         /// What.
         what: String,
     },
+    /// What every other node would refuse is not written.
+    #[error("no company would take this change from yours any more")]
+    NotTaken,
     /// Fields that never leave.
     #[error("`{field}` of {kind} is internal and never leaves this node")]
     Internal {
@@ -220,6 +223,7 @@ impl Refusal {
             Refusal::Chain(error) => error.code(),
             Refusal::NotAllowed { .. } => "not_allowed",
             Refusal::Moving { .. } => "moving",
+            Refusal::NotTaken => "not_taken",
             Refusal::Internal { .. } => "internal_field",
             Refusal::NotOwn { .. } => "not_own",
             Refusal::OwnAlready { .. } => "own_already",
@@ -259,6 +263,7 @@ impl Refusal {
             | Refusal::MayNotContribute { .. } => RefusalClass::Permission,
             Refusal::ForeignStore
             | Refusal::Moving { .. }
+            | Refusal::NotTaken
             | Refusal::Ambiguous { .. }
             | Refusal::NotOwn { .. }
             | Refusal::Publishers { .. }
@@ -311,6 +316,9 @@ impl Refusal {
             }
             Refusal::IsOpener => Some("`entente share close` ends it for everybody"),
             Refusal::Moving { .. } => Some("try again when everything has been received"),
+            Refusal::NotTaken => {
+                Some("have its owner take the record out of the share and add it again")
+            }
             Refusal::Invite { .. } => {
                 Some("ask your partner for a new line: `entente partner invite`")
             }

@@ -31,6 +31,8 @@ use crate::vocabulary::Kind;
 mod index;
 mod settle;
 
+pub(crate) use index::book_schema;
+
 /// A connection, as the shell numbers it; never used twice.
 pub type Conn = u64;
 

@@ -29,7 +29,7 @@ const FRAME_BYTES: usize = 256 * 1024;
 /// Logs in one frame of heights: it stays well below the largest frame.
 const FRAME_LOGS: usize = 4096;
 /// Logs that one peer may offer or want at a time.
-const MAX_LOGS: usize = 16 * 1024;
+pub(crate) const MAX_LOGS: usize = 16 * 1024;
 /// How long whoever was asked for a log may take to move before another is asked, in ms.
 pub(crate) const PATIENCE_MS: Millis = 10 * 1000;
 

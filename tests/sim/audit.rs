@@ -6,6 +6,7 @@ use crate::disclosure::{Disclosed, Disclosure, Way};
 use crate::facet::Edit;
 use crate::id::{RecordId, ShareId};
 use crate::value::Value;
+use crate::view::{From, ListQuery};
 use crate::vocabulary::Kind;
 use crate::world::{World, fields};
 
@@ -172,6 +173,26 @@ fn whoever_was_never_placed_was_given_to_nobody() {
     world.act(A, |r| r.delete(&Address::Own { kind: Kind::Customer, record: ana })).unwrap();
     assert_eq!(world.replica(A).find_subject(&text).unwrap(), ana);
     assert!(world.replica(A).find_subject("cus_zzzz").is_err());
+}
+
+#[test]
+fn whose_customer_is_asked_about_and_which_one_has_to_be_plain() {
+    let Chain { mut world, share } = begin();
+    let all = ["Ana", "Eve"].map(|name| customer(&mut world, share, name));
+    world.settle();
+    let refused =
+        |world: &World, org, text: &str| world.replica(org).find_subject(text).unwrap_err().code();
+    let query = ListQuery { from: From::Partners, ..ListQuery::of(Kind::Customer) };
+    let at_b = world.replica(B).list(&query).unwrap().records[0].at.text();
+    assert_eq!(refused(&world, B, &at_b), "not_own");
+    assert_eq!(refused(&world, A, "evt_"), "not_found");
+    assert_eq!(refused(&world, A, "cus_"), "ambiguous");
+    for record in all {
+        let at = Address::Own { kind: Kind::Customer, record };
+        world.act(A, |r| r.delete(&at)).unwrap();
+    }
+    world.settle();
+    assert_eq!(refused(&world, A, "cus_"), "ambiguous", "also when they are gone");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod cost;
+mod damage;
 mod ending;
 mod erasure;
 mod found;

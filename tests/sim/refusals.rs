@@ -1,13 +1,16 @@
 //! Refusals by their codes: what a request, a bundle or a pairing is told that cannot be.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use crate::book::Address;
 use crate::bundle::Verified;
+use crate::codec;
 use crate::facet::Edit;
 use crate::id::{CompartmentId, OrgId, RecordId, ShareId};
-use crate::ingest::Hold;
-use crate::message::Frame;
+use crate::ingest::{Hold, MAX_LOGS_BEGUN};
+use crate::log::LogState;
+use crate::message::{Frame, MAX_FRAME_BYTES};
 use crate::refusal::Refusal;
 use crate::replica::{Effect, Replica, Settings};
 use crate::scene::{A, B, C, D, Pen, Scene, put};
@@ -54,11 +57,65 @@ fn an_edit_of_what_its_owner_is_moving_is_told_to_come_back() {
     // The publisher has retired the compartment, and nothing of the next one has come.
     let retire = scene.sign(A, Body::Retire { compartment: scene.venue, number: 100 });
     let edit = vec![put("venue", "MOVED")];
+    let of_venue = scene.world.replica(C).history(&at, Some("venue")).unwrap();
     let done = scene.world.begin(C, |r| {
         r.take(retire)?;
-        r.edit(&at, edit)
+        Ok::<_, Refusal>([r.edit(&at, edit), r.undo(&at, &of_venue[0].id)].map(code))
     });
-    assert_eq!(code(done), "moving");
+    assert_eq!(done.unwrap(), ["moving"; 2]);
+}
+
+#[test]
+fn who_has_begun_too_often_in_one_place_is_told_that_nobody_takes_more() {
+    let mut scene = Scene::begin(11);
+    let (at, venue) = (received(&scene), scene.venue);
+    let pens: Vec<Pen> = (0..MAX_LOGS_BEGUN).map(|_| scene.pen(C, venue, None)).collect();
+    let done = scene.world.begin(C, |r| {
+        r.logs.extend(pens.iter().map(|pen| (pen.log(), LogState::begin(&pen.header()))));
+        r.edit(&at, vec![put("venue", "MORE")])
+    });
+    assert_eq!(code(done), "not_taken");
+}
+
+#[test]
+fn a_node_that_the_next_root_key_does_not_name_writes_nothing() {
+    let mut scene = Scene::begin(12);
+    let (root, party) = (scene.world.orgs[A].keys.clone(), scene.party(A));
+    let next = SigningKey::from_bytes(&[55; 32]);
+    let rotation = root.rotate(&party, &next.public(), &BTreeSet::new(), scene.now());
+    let at = Address::Own { kind: Kind::Event, record: scene.event };
+    let done = scene.world.begin(A, |r| {
+        r.learn(vec![rotation])?;
+        r.edit(&at, vec![put("title", "LATE")])
+    });
+    assert_eq!(code(done), "node_retired");
+}
+
+#[test]
+fn what_is_on_its_way_when_its_grant_ends_is_not_taken() {
+    let mut world = World::new(13, &["Acme", "Bright"]);
+    world.pair(A, B);
+    let event = world.create(A, Kind::Event, &[("title", "TITLE-1")]);
+    let share = world.act(A, |r| r.open_share("launch", None, None)).unwrap();
+    world.place(A, share, Kind::Event, &[event]);
+    world.settle();
+    let scope = fields(Kind::Event, &["title"], false);
+    let grant = world.grant(A, B, share, A, scope, 0).unwrap();
+    let bundles = |(_, _, frame): &(usize, usize, Vec<u8>)| {
+        matches!(codec::from_bytes(frame, MAX_FRAME_BYTES), Ok(Frame::Bundles { .. }))
+    };
+    while !world.sent.iter().any(bundles) {
+        assert!(world.deliver_one(), "Bright asks for it");
+    }
+    world.act(A, |r| r.revoke(&[grant], 1)).unwrap();
+    let mut said = world.replica(A).statements.values();
+    let revocation = said.find(|s| matches!(s.body(), Body::Revoke { .. })).unwrap().bytes();
+    let (revocation, from) = (revocation.to_vec(), world.orgs[A].identity.node.public());
+    world.begin(B, |r| r.hear(&revocation, &from).map_err(|_| Refusal::NotTaken)).unwrap();
+    world.commit_in_silence(B);
+    world.settle();
+    let written = world.orgs[B].disk.written();
+    assert!(!written.iter().any(|bytes| bytes.windows(7).any(|part| part == b"TITLE-1")));
 }
 
 /// A record, a share and an org that nobody has.

@@ -207,11 +207,11 @@ impl Facet {
         field: &str,
         shape: Shape,
     ) -> Result<ObjId, EditError> {
-        if self.shape_of(field)? != Some(shape) {
-            return Err(EditError::Shape(field.into()));
+        let shaped = self.shape_of(field)? == Some(shape);
+        match to.get(ROOT, field)? {
+            Some((_, id)) if shaped => Ok(id),
+            Some(_) | None => Err(EditError::Shape(field.into())),
         }
-        let (_, id) = to.get(ROOT, field)?.ok_or_else(|| EditError::Field(field.into()))?;
-        Ok(id)
     }
 
     fn sum(&self, to: &Transaction<'_>, field: &str) -> Result<i64, EditError> {

@@ -157,8 +157,12 @@ fn an_edit_that_does_not_fit_is_refused() {
     let put = |field: &str, value| Edit::Put(field.into(), value);
     let splice = |at, delete| Edit::Splice { field: "notes".into(), at, delete, insert: "".into() };
     type Expected = fn(&EditError) -> bool;
-    let cases: [(Edit, Expected); 9] = [
+    let cases: [(Edit, Expected); 13] = [
         (put("nope", Value::Int(1)), |e| matches!(e, EditError::Field(_))),
+        (Edit::Clear("nope".into()), |e| matches!(e, EditError::Field(_))),
+        (Edit::SetAdd("nope".into(), "a".into()), |e| matches!(e, EditError::Field(_))),
+        (Edit::Increment("nope".into(), 1), |e| matches!(e, EditError::Field(_))),
+        (Edit::Increment("age".into(), 1), |e| matches!(e, EditError::Shape(_))),
         (put("age", Value::Str("1".into())), |e| matches!(e, EditError::Shape(_))),
         (put("prices", Value::Json("{".into())), |e| matches!(e, EditError::NotJson(_))),
         (Edit::SetAdd("tags".into(), "".into()), |e| matches!(e, EditError::Element(_))),

@@ -4,6 +4,7 @@
 use super::{Dirty, Replica};
 use crate::deadline::Deadlines;
 use crate::dossier::Dossiers;
+use crate::facet::Schema;
 use crate::grant::Grants;
 use crate::id::{CompartmentId, ShareId, StatementId};
 use crate::identity::{Authority, Directory};
@@ -13,11 +14,15 @@ use crate::receipt::Receipts;
 use crate::statement::{Body, Cause, Scope, Statement};
 use crate::vocabulary::{self, Kind};
 
+/// What the book holds of a kind.
+pub(crate) fn book_schema(kind: Kind) -> Schema {
+    Schema::open(&vocabulary::book_fields(kind))
+}
+
 impl Replica {
     fn open_book(&mut self) {
         for kind in Kind::ALL {
-            let fields = vocabulary::book_fields(kind);
-            self.dossiers.open_book(self.me.party.org, kind, &fields);
+            self.dossiers.open_book(self.me.party.org, kind, book_schema(kind));
         }
     }
 

@@ -82,6 +82,24 @@ fn a_wrong_secret_an_unknown_invite_and_an_expired_one_are_one_answer() {
 }
 
 #[test]
+fn an_invite_comes_with_a_profile_of_whoever_shows_it_or_is_not_taken() {
+    let (mut scene, line) = begin(7, false);
+    let good = invited(&scene, &line, &line.secret, &NONCE);
+    let ending = scene.sign(D, Body::EndNode { node: scene.key(D).public() });
+    let foreign = profile(&scene, B);
+    for shown in [foreign, Blob(ending.bytes().to_vec()), Blob(vec![0x80])] {
+        let mut wrong = good.clone();
+        if let Approach::Invited { profile, .. } = &mut wrong {
+            *profile = shown;
+        }
+        let raw = scene.knock(D, A, wrong);
+        assert_eq!(scene.closed(raw), Some("gate_invite"));
+    }
+    let raw = scene.knock(D, A, good);
+    assert_eq!(scene.closed(raw), None, "none of that has spent it");
+}
+
+#[test]
 fn a_nonce_that_was_not_committed_to_pairs_nobody() {
     let (mut scene, line) = begin(3, false);
     let good = invited(&scene, &line, &line.secret, &NONCE);
@@ -112,6 +130,19 @@ fn a_newcomer_cannot_skip_its_nonce_or_the_inviter_s_approval() {
     assert_eq!(scene.closed(raw), Some("frame_unexpected"));
     let raw = scene.knock(D, A, Approach::Known);
     assert_eq!(scene.closed(raw), Some("gate_unknown"));
+}
+
+#[test]
+fn who_waited_for_its_approval_comes_again_once_it_has_it() {
+    let (mut scene, line) = begin(8, true);
+    let good = invited(&scene, &line, &line.secret, &NONCE);
+    let raw = scene.knock(D, A, good);
+    scene.send(raw, &Frame::Reveal { nonce: NONCE });
+    assert_eq!(scene.closed(raw), None);
+    let delta = scene.world.id(D);
+    scene.world.act(A, |r| r.confirm_partner(&delta)).unwrap();
+    assert_eq!(scene.closed(raw), Some("confirmed"));
+    scene.enter(D, A);
 }
 
 #[test]

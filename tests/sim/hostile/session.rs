@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::pace::BURST;
-use crate::sync::PATIENCE_MS;
+use crate::sync::{MAX_LOGS, PATIENCE_MS};
 
 #[test]
 fn who_offers_and_never_sends_does_not_keep_a_log_from_others() {
@@ -92,6 +92,25 @@ fn more_logs_than_there_can_be_end_the_session() {
     }
     assert_eq!(scene.closed(raw), Some("too_many_logs"));
     assert!(!scene.world.replica(A).sessions.contains_key(&raw.conn));
+    scene.honest_edit_arrives("TITLE-1");
+}
+
+#[test]
+fn who_wants_more_logs_than_there_can_be_and_takes_nothing_is_closed() {
+    let mut scene = Scene::begin(8);
+    let raw = scene.enter(B, A);
+    // While something that was said is not acknowledged, what is wanted waits.
+    for field in ["venue", "starts_at"] {
+        let scope = fields(Kind::Event, &[field], false);
+        scene.world.grant(A, B, scene.share, A, scope, 0).unwrap();
+    }
+    for n in 0..=MAX_LOGS {
+        assert_eq!(scene.closed(raw), None, "{n} are not too many");
+        let mut id = [7; 32];
+        id[..8].copy_from_slice(&(n as u64).to_be_bytes());
+        scene.send(raw, &Frame::Want { log: LogId(id), from: 0 });
+    }
+    assert_eq!(scene.closed(raw), Some("too_many_logs"));
     scene.honest_edit_arrives("TITLE-1");
 }
 
