@@ -46,6 +46,23 @@ pub struct Org {
     pub skew_ms: i64,
 }
 
+impl Org {
+    /// One node of an org, on an empty disk and not started.
+    fn new(keys: OrgKeys, identity: Identity, settings: Settings) -> Self {
+        Self {
+            keys,
+            identity,
+            settings,
+            disk: Disk::default(),
+            replica: None,
+            dials: BTreeMap::new(),
+            paired: Vec::new(),
+            changes: None,
+            skew_ms: 0,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Link {
     dialer: usize,
@@ -128,18 +145,8 @@ impl World {
         let year = 365 * 24 * 3600 * 1000;
         let at = Hlc(self.now << 16);
         let certificate = keys.certify(&party, node.public(), Some(1), at, self.now + 2 * year);
-        let org = Org {
-            keys,
-            identity: Identity { party, node, certificate },
-            settings: Settings::default(),
-            disk: Disk::default(),
-            replica: None,
-            dials: BTreeMap::new(),
-            paired: Vec::new(),
-            changes: None,
-            skew_ms: 0,
-        };
-        self.orgs.push(org);
+        let identity = Identity { party, node, certificate };
+        self.orgs.push(Org::new(keys, identity, Settings::default()));
         self.start(self.orgs.len() - 1);
     }
 
@@ -150,17 +157,7 @@ impl World {
         let first = &self.orgs[org];
         let identity = Identity { node, certificate, ..first.identity.clone() };
         let (keys, settings) = (first.keys.clone(), first.settings.clone());
-        self.orgs.push(Org {
-            keys,
-            identity,
-            settings,
-            disk: Disk::default(),
-            replica: None,
-            dials: BTreeMap::new(),
-            paired: Vec::new(),
-            changes: None,
-            skew_ms: 0,
-        });
+        self.orgs.push(Org::new(keys, identity, settings));
         let joined = self.orgs.len() - 1;
         self.open(joined);
         let told = self.replica(org).introduction();

@@ -174,13 +174,23 @@ fn a_change_that_came_too_late_for_a_revocation_is_told_without_its_value() {
 
 const MINUTE: u64 = 60_000;
 
-/// A's grant of the title that ends by itself.
-fn grant_until(world: &mut World, from: usize, to: usize, share: ShareId, end: u64) -> GrantId {
+fn title() -> Scope {
+    fields(Kind::Event, &["title"], false)
+}
+
+/// A grant in A's section that ends by itself.
+pub fn grant_until(
+    world: &mut World,
+    (from, to): (usize, usize),
+    share: ShareId,
+    scope: Scope,
+    end: u64,
+) -> GrantId {
     let new = NewGrant {
         share,
         section: world.id(A),
         to: world.id(to),
-        scope: fields(Kind::Event, &["title"], false),
+        scope,
         selector: None,
         depth: u8::from(from == A),
         expires_at: Some(end),
@@ -205,7 +215,7 @@ pub fn a_grant_that_expires_is_served_no_more_and_revoked_by_its_publisher() {
     let Story { mut world, share, .. } = begin();
     world.pair(A, C);
     let end = world.now + 10 * MINUTE;
-    let grant = grant_until(&mut world, A, C, share, end);
+    let grant = grant_until(&mut world, (A, C), share, title(), end);
     let other = world.grant(A, C, share, A, fields(Kind::Event, &["venue"], false), 0).unwrap();
     world.settle();
     assert!(world.holds(C, "FIRST"));
@@ -230,7 +240,7 @@ pub fn nobody_serves_under_a_grant_that_has_expired_also_where_its_publisher_is_
     let Story { mut world, share, event, .. } = begin();
     world.pair(A, C);
     let end = world.now + 10 * MINUTE;
-    grant_until(&mut world, B, C, share, end);
+    grant_until(&mut world, (B, C), share, title(), end);
     world.settle();
     assert!(world.holds(C, "FIRST"));
     // C is reached by B alone, and nobody has said that C's grant is over.

@@ -2,13 +2,13 @@
 
 use crate::book::Address;
 use crate::id::{CompartmentId, RecordId};
-use crate::sharing::NewGrant;
 use crate::statement::{Body, RecordTurn, Scope, Statement};
 use crate::time::Hlc;
 use crate::view::{From, ListQuery};
 use crate::vocabulary::Kind;
 use crate::world::fields;
 
+use super::ending::grant_until;
 use super::nodes::begin;
 
 const A: usize = 0;
@@ -21,17 +21,8 @@ pub fn what_is_due_when_a_restored_node_has_met_all_waits_until_it_has_compared(
     let firm = [("type", "company"), ("name", "FIRM")];
     let firm = world.create(A, Kind::Customer, &firm);
     world.grant(A, B, share, A, fields(Kind::Customer, &["name"], false), 0).unwrap();
-    let ends = NewGrant {
-        share,
-        section: world.id(A),
-        to: world.id(B),
-        scope: fields(Kind::Customer, &["title"], false),
-        selector: None,
-        with_history: false,
-        depth: 0,
-        expires_at: Some(world.clock(A) + 10_000),
-    };
-    world.act(A, |r| r.grant(ends)).unwrap();
+    let end = world.clock(A) + 10_000;
+    grant_until(&mut world, (A, B), share, fields(Kind::Customer, &["title"], false), end);
     world.settle();
     let copy = world.orgs[A].disk.contents();
     world.place(A, share, Kind::Customer, &[firm]);
