@@ -108,9 +108,7 @@ impl Replica {
             self.write_anew(&compartment, wishes)?;
         }
         self.dirty.logs.insert((compartment, log));
-        let conns: Vec<Conn> =
-            self.sessions.iter().filter(|(_, s)| s.is_open()).map(|(conn, _)| *conn).collect();
-        for conn in conns {
+        for conn in self.open_sessions() {
             self.tell_fork(conn, &proof);
         }
         Ok(())

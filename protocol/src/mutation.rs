@@ -38,6 +38,8 @@ pub(crate) enum Law {
     AskForLost,
     /// What was deleted counts as sent by nobody.
     AskNoMore,
+    /// What one peer may not bring is asked of the others at once.
+    AskTheRest,
     /// What was settled is compared again after a while.
     CompareAgain,
     /// An edit that comes too late for a move is told.
@@ -158,6 +160,8 @@ pub(crate) enum Law {
     Term,
     /// Who is behind decides nothing before it has met the others.
     Behind,
+    /// Who has said all is met, whoever brought what that waited for.
+    MetThroughOthers,
     /// A restored node begins new logs.
     NewEpoch,
     /// A new steward takes over what the one before left undone.

@@ -9,7 +9,7 @@ use crate::message::Frame;
 use crate::mutation::{Law, broken};
 use crate::refusal::Refusal;
 use crate::reissue::{Rejected, Wishes};
-use crate::replica::{Conn, Replica};
+use crate::replica::Replica;
 
 impl Replica {
     /// Whether a revocation has taken a compartment from this org.
@@ -40,9 +40,7 @@ impl Replica {
         if shares.is_empty() || broken(Law::AskForLost) {
             return;
         }
-        let open: Vec<Conn> =
-            self.sessions.iter().filter(|(_, s)| s.is_open()).map(|(conn, _)| *conn).collect();
-        for conn in open {
+        for conn in self.open_sessions() {
             let shares = shares.iter().copied().collect();
             self.send(conn, &Frame::Ask { shares, settled: Vec::new() });
         }

@@ -152,10 +152,7 @@ impl Replica {
     /// A connection is gone.
     pub fn closed(&mut self, conn: Conn) -> Result<(), Refusal> {
         self.sessions.remove(&conn);
-        let others: Vec<Conn> = self.sessions.keys().copied().collect();
-        for other in others {
-            self.request(other);
-        }
+        self.request_of_all();
         Ok(())
     }
 
@@ -250,6 +247,11 @@ impl Replica {
         self.send(conn, &Frame::Refused { code: code.to_owned() });
         self.sessions.remove(&conn);
         self.effect(Effect::Close { conn, code });
+    }
+
+    /// Connections on which statements and bundles flow.
+    pub(crate) fn open_sessions(&self) -> Vec<Conn> {
+        self.sessions.iter().filter(|(_, s)| s.is_open()).map(|(conn, _)| *conn).collect()
     }
 
     pub(crate) fn connections_of(&self, node: &PublicKey) -> Vec<Conn> {

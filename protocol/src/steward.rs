@@ -91,17 +91,13 @@ impl Replica {
         self.put(keys::BEHIND, behind)
     }
 
-    /// What a peer was waited for another may have brought: whoever said all by then is met now.
+    /// What a peer was waited for another may have brought: whoever has said all is met now.
     pub(crate) fn note_all_met(&mut self) -> Result<(), Refusal> {
-        if self.behind.is_empty() {
+        if self.behind.is_empty() || broken(Law::MetThroughOthers) {
             return Ok(());
         }
-        self.sessions
-            .keys()
-            .copied()
-            .collect::<Vec<_>>()
-            .into_iter()
-            .try_for_each(|conn| self.note_met(conn))
+        let all: Vec<Conn> = self.sessions.keys().copied().collect();
+        all.into_iter().try_for_each(|conn| self.note_met(conn))
     }
 
     /// The user says go on: whoever was not met does not matter.

@@ -179,7 +179,7 @@ impl Replica {
         let Some(node) = self.sessions.get(&conn).map(|session| session.node) else {
             return Ok(());
         };
-        let doubts = self.doubts_settled(&node);
+        let doubts = self.begin_comparing(&node);
         let peer = self.peers.get(&node).filter(|_| !doubts);
         let same = |at: &ShareDigest| {
             peer.is_some_and(|peer| peer.settled.get(&at.share) == Some(&at.digest))
@@ -402,9 +402,7 @@ impl Replica {
             session.wanted.remove(&log);
             session.stalled.remove(&log);
         }
-        for other in self.sessions.keys().copied().collect::<Vec<_>>() {
-            self.request(other);
-        }
+        self.request_of_all();
         self.conclude(conn)
     }
 
@@ -451,11 +449,10 @@ impl Replica {
                 }
             }
         }
+        if refused && !broken(Law::AskTheRest) {
+            self.request_of_all();
+        }
         for other in self.sessions.keys().copied().collect::<Vec<_>>() {
-            if refused {
-                // Another peer may bring it.
-                self.request(other);
-            }
             self.conclude(other)?;
         }
         Ok(())

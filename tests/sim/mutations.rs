@@ -51,6 +51,7 @@ const LAWS: &[Law] = &[
     Law::Purge,
     Law::AskForLost,
     Law::AskNoMore,
+    Law::AskTheRest,
     Law::Unknown,
     Law::CompareAgain,
     Law::LateNotes,
@@ -88,6 +89,7 @@ const LAWS: &[Law] = &[
     Law::ForkCuts,
     Law::Steward,
     Law::Behind,
+    Law::MetThroughOthers,
     Law::NewEpoch,
     Law::Stock,
     Law::Term,
@@ -111,6 +113,9 @@ fn story(law: Law) -> Option<fn()> {
             ending::what_was_lost_and_may_be_had_again_is_asked_for_where_it_was_offered_before
         }
         Law::AskNoMore => ending::what_is_taken_and_granted_again_while_it_flows_is_sent_again,
+        Law::AskTheRest => {
+            session::what_its_author_may_not_bring_any_more_is_asked_of_the_others_at_once
+        }
         Law::CompareAgain => found::what_both_believe_wrongly_is_believed_for_a_day_at_most,
         Law::Unknown => erasure::what_is_about_somebody_unknown_is_shown_to_nobody,
         Law::ObeyAgain => restored::what_had_to_be_erased_goes_again_when_an_older_copy_brings_it_back,
@@ -182,6 +187,9 @@ fn story(law: Law) -> Option<fn()> {
             crate::dossier::tests::of_two_retirements_the_higher_term_s_decides_what_counts
         }
         Law::Behind => nodes::a_restored_node_takes_back_what_it_had_said_and_forks_nothing,
+        Law::MetThroughOthers => {
+            statement::who_has_said_all_is_met_once_another_brings_what_that_waited_for
+        }
         Law::NewEpoch => nodes::a_restored_node_that_goes_on_alone_forks_nothing,
         Law::Stock => nodes::losing_the_steward_does_not_stop_the_org,
         Law::DeskVersion => nodes::what_two_nodes_say_of_a_partner_is_the_later_word_on_both,

@@ -12,9 +12,7 @@ impl Replica {
         self.ask_for_lost();
         let changed = (std::mem::take(&mut self.dirty.audiences) && !broken(Law::Announce))
             | !std::mem::take(&mut self.dirty.logs).is_empty();
-        let conns: Vec<Conn> =
-            self.sessions.iter().filter(|(_, s)| s.is_open()).map(|(conn, _)| *conn).collect();
-        for conn in conns {
+        for conn in self.open_sessions() {
             self.acknowledge(conn)?;
             self.feed_desk(conn)?;
             self.tell(conn)?;
@@ -31,17 +29,11 @@ impl Replica {
         let taken = std::mem::take(&mut session.taken);
         let desk = std::mem::take(&mut session.desk_heard);
         if heard {
-            // New statements may be what stalled logs were waiting for.
-            session.stalled.clear();
             let position = self.peers.get(&node).map_or(0, |peer| peer.heard);
             self.send(conn, &Frame::StatementsStored { position });
-            let all: Vec<Conn> = self.sessions.keys().copied().collect();
-            for other in all {
-                if let Some(session) = self.sessions.get_mut(&other) {
-                    session.stalled.clear();
-                }
-                self.request(other);
-            }
+            // New statements may be what stalled logs were waiting for.
+            self.sessions.values_mut().for_each(|session| session.stalled.clear());
+            self.request_of_all();
         }
         if desk {
             self.ask_desk(conn);

@@ -16,22 +16,22 @@ use crate::time::Millis;
 const BELIEF_MS: Millis = 24 * 60 * 60 * 1000;
 
 impl Replica {
-    /// Whether what was settled with a peer is to be compared log by log: should two nodes ever both
-    /// believe wrongly that nothing is missing, they do not believe it for long. Asked once a time.
-    pub(super) fn doubts_settled(&mut self, node: &PublicKey) -> bool {
+    /// Begins to compare log by log what was settled with a peer; false if it is not yet time to.
+    /// Should two nodes ever both believe wrongly that nothing is missing, they do not for long.
+    pub(super) fn begin_comparing(&mut self, node: &PublicKey) -> bool {
         let Some(peer) = self.peers.get_mut(node) else { return false };
-        let doubts = self.now.saturating_sub(peer.compared) >= BELIEF_MS;
-        if doubts {
+        let due = self.now.saturating_sub(peer.compared) >= BELIEF_MS;
+        if due {
             peer.compared = self.now;
         }
-        doubts && !broken(Law::CompareAgain)
+        due && !broken(Law::CompareAgain)
     }
 
     /// Asks for the heights of everything that was settled long ago with whoever is connected.
     pub(crate) fn compare_again(&mut self) -> Result<(), Refusal> {
         let met = |(conn, s): (&Conn, &Session)| s.asked.is_some().then_some((*conn, s.node));
         for (conn, node) in self.sessions.iter().filter_map(met).collect::<Vec<_>>() {
-            if self.doubts_settled(&node) {
+            if self.begin_comparing(&node) {
                 self.store_peer(&node)?;
                 let settled = self.peers.get(&node).map(|peer| peer.settled.keys().copied());
                 let shares = settled.into_iter().flatten().collect();
@@ -66,6 +66,13 @@ impl Replica {
                 self.send(other, &Frame::Stop { log });
             }
             self.want(conn, log);
+        }
+    }
+
+    /// Asks everybody again: what one does not send, another may.
+    pub(crate) fn request_of_all(&mut self) {
+        for conn in self.sessions.keys().copied().collect::<Vec<_>>() {
+            self.request(conn);
         }
     }
 
@@ -162,11 +169,9 @@ impl Replica {
 
     /// Asks again for logs that were held up for a reason that is gone.
     pub(crate) fn take_up_again(&mut self, reason: &str) {
-        for conn in self.sessions.keys().copied().collect::<Vec<_>>() {
-            if let Some(session) = self.sessions.get_mut(&conn) {
-                session.stalled.retain(|_, why| *why != reason);
-            }
-            self.request(conn);
+        for session in self.sessions.values_mut() {
+            session.stalled.retain(|_, why| *why != reason);
         }
+        self.request_of_all();
     }
 }

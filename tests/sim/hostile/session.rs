@@ -41,6 +41,39 @@ fn who_offers_and_never_sends_does_not_keep_a_log_from_others() {
     assert!(scene.heard(raw).iter().any(|f| matches!(f, Frame::Stop { .. })), "and told to stop");
 }
 
+/// Cedar has not been there while Bright wrote, and hears first that Bright may no more.
+#[test]
+pub fn what_its_author_may_not_bring_any_more_is_asked_of_the_others_at_once() {
+    let mut scene = Scene::begin(9);
+    scene.world.start(B);
+    scene.world.pair(B, C);
+    scene.world.kill(B);
+    scene.world.cut.push((A, C));
+    scene.world.disconnect(A, C);
+    let (brief, edit) = (scene.brief, scene.edit);
+    let mut pen = scene.pen(B, brief, Some(edit));
+    let leaf = scene.leaf(&pen.log(), &brief, put("title", "TITLE-B"));
+    let (log, bundle) = (pen.log(), bytes(&pen.seal(vec![leaf])));
+    let raw = scene.enter(B, A);
+    scene.push(raw, log, brief, std::slice::from_ref(&bundle));
+    scene.world.act(A, |r| r.revoke(&[edit], 1)).unwrap();
+    let ends = |s: &&Statement| matches!(s.body(), Body::Revoke { .. } | Body::Cut { .. });
+    let said: Vec<Statement> =
+        scene.world.replica(A).statements.values().filter(ends).cloned().collect();
+    assert_eq!(said.len(), 2, "the end, and how far the log counts");
+    scene.world.act(C, |r| r.learn(said)).unwrap();
+    let raw = scene.enter(B, C);
+    scene.push(raw, log, brief, &[]);
+    assert!(scene.heard(raw).contains(&Frame::Want { log, from: 0 }), "Bright is asked first");
+    scene.world.cut.clear();
+    scene.world.settle();
+    assert_eq!(scene.holds(C, &log), 0, "and waited for");
+    scene.send(raw, &Frame::Bundles { bundles: vec![Blob(bundle)] });
+    assert!(scene.heard(raw).contains(&Frame::Stop { log }));
+    scene.world.settle();
+    assert_eq!((scene.holds(C, &log), scene.text(C, &brief, "title")), (1, "TITLE-B".into()));
+}
+
 #[test]
 fn lies_about_heights_and_digests_of_others_settle_nothing_for_good() {
     let mut scene = Scene::begin(2);

@@ -291,3 +291,26 @@ fn a_crowd_of_one_name_is_introduced_in_bounded_time() {
         scene.world.replica(A).partners.values().map(|p| p.alias.clone()).collect();
     assert!(names.len() >= 200, "each has an alias of its own: {}", names.len());
 }
+
+/// Bright tells what Delta said, and not who that is; Cedar does.
+#[test]
+pub fn who_has_said_all_is_met_once_another_brings_what_that_waited_for() {
+    let mut scene = Scene::begin(12);
+    let copy = scene.world.orgs[A].disk.contents();
+    scene.world.restore(A, &copy);
+    scene.world.settle();
+    let bright = scene.world.id(B);
+    let waits_for = |scene: &Scene| scene.world.replica(A).has_to_meet();
+    assert_eq!(waits_for(&scene), [bright], "Cedar was met");
+    let raw = scene.enter(B, A);
+    let compartment = CompartmentId([9; 32]);
+    let said = scene.sign(D, Body::Retire { compartment, number: 1 });
+    scene.tell(raw, &[&said]);
+    scene.send(raw, &Frame::Digests { shares: Vec::new() });
+    assert_eq!(waits_for(&scene), [bright], "that cannot be judged yet");
+    let certificate = scene.world.orgs[D].identity.certificate.bytes().to_vec();
+    let cedar = scene.key(C).public();
+    let heard = scene.world.act(A, |r| Ok(r.hear(&certificate, &cedar).is_ok()));
+    assert!(heard.unwrap() && scene.knows(A, &said.id()));
+    assert_eq!(waits_for(&scene), []);
+}
