@@ -144,6 +144,8 @@ pub(crate) enum Law {
     OwnNodes,
     /// Nothing is decided before what is kept was compared with what stands in the shares.
     StockFirst,
+    /// What was taken out of a share stays out when an older copy of the store comes back.
+    StaysOut,
     /// A consent that comes back from a share covers those only who were shown it there.
     CameBack,
     /// An order to erase is passed on only if the publisher said it.

@@ -12,6 +12,7 @@ use crate::facet::{ChangeRef, Edit, Standing};
 use crate::id::{CompartmentId, OrgId, RecordId, ShareId};
 use crate::ingest::FacetRow;
 use crate::keys::{self, FacetKey};
+use crate::mutation::{Law, broken};
 use crate::refusal::{Refusal, RefusalClass};
 use crate::replica::Replica;
 use crate::section::{Publication, record_of};
@@ -84,6 +85,17 @@ impl Replica {
         own.map(|(_, _, dossier)| dossier.erased(record)).max().unwrap_or(0)
     }
 
+    /// Whether a record was erased without this node's knowledge: in a later turn than it knows of,
+    /// or where it takes the record to be.
+    fn was_taken_out(&self, share: &ShareId, known: &Publication) -> bool {
+        let erased_there = |home: &CompartmentId| {
+            self.dossiers.get(home).map_or(0, |(_, dossier)| dossier.erased(&known.record))
+        };
+        let in_a_later_turn = self.erased_turn(share, &known.record) > known.turn;
+        let there = known.homes.iter().any(|(home, turn)| erased_there(home) >= *turn);
+        (in_a_later_turn || there) && !broken(Law::StaysOut)
+    }
+
     /// Brings what is kept of placed records in line with their facets; answers whose they are.
     /// What was erased without this node's knowledge is not placed any more.
     fn check_placements(
@@ -102,8 +114,7 @@ impl Replica {
             let homes: BTreeMap<CompartmentId, u32> =
                 facets.iter().map(|(key, _)| (key.compartment, key.turn)).collect();
             let erased = self.erased_turn(share, &publication.record);
-            let news = erased > publication.turn
-                || (erased > 0 && erased == publication.turn && !publication.homes.is_empty());
+            let taken_out = self.was_taken_out(share, &publication);
             let before = publication.clone();
             for home in before.homes.keys().filter(|home| !homes.contains_key(home)) {
                 publication.leave(home);
@@ -111,7 +122,7 @@ impl Replica {
             let turns = homes.values().copied().chain([erased, publication.turn]);
             publication.turn = turns.max().unwrap_or(0);
             publication.homes = homes;
-            if publication.homes.is_empty() && news {
+            if publication.homes.is_empty() && taken_out {
                 self.remove_publication(share, &record, &publication)?;
             } else if publication != before {
                 self.put_publication(share, &record, &publication)?;

@@ -83,6 +83,7 @@ const LAWS: &[Law] = &[
     Law::OwnNodes,
     Law::BothConsents,
     Law::StockFirst,
+    Law::StaysOut,
     Law::CameBack,
     Law::ForgedOrders,
     Law::OwnInvite,
@@ -175,6 +176,9 @@ fn story(law: Law) -> Option<fn()> {
         }
         Law::StockFirst => {
             restored::what_is_due_when_a_restored_node_has_met_all_waits_until_it_has_compared
+        }
+        Law::StaysOut => {
+            restored::what_was_taken_out_of_a_share_stays_out_when_an_older_copy_comes_back
         }
         Law::CameBack => {
             restored::a_consent_that_comes_back_from_a_share_covers_whom_it_was_shown_to

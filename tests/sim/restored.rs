@@ -102,3 +102,20 @@ pub fn what_had_to_be_erased_goes_again_when_an_older_copy_brings_it_back() {
     world.settle();
     assert!(!world.holds(B, "TOKEN"));
 }
+
+/// Also where the copy knows of a later turn, in a compartment that has ended since.
+#[test]
+pub fn what_was_taken_out_of_a_share_stays_out_when_an_older_copy_comes_back() {
+    let (mut world, share, event) = begin();
+    let grant = world.grant(A, B, share, A, fields(Kind::Event, &["venue"], false), 0).unwrap();
+    world.settle();
+    world.act(A, |r| r.revoke(&[grant], 1)).unwrap();
+    world.settle();
+    let copy = world.orgs[A].disk.contents();
+    world.act(A, |r| r.withdraw(&share, &[event])).unwrap();
+    world.settle();
+    assert!(!world.holds(B, "FIRST"));
+    world.restore(A, &copy);
+    world.settle();
+    assert!(!world.holds(B, "FIRST"), "it was taken out after the copy was made");
+}
