@@ -120,6 +120,8 @@ pub struct Held {
 
 /// Records whose moves become durable together while a plan is carried out.
 const MOVES_AT_ONCE: usize = 1024;
+/// Records looked through at once for a selection.
+const PAGE: usize = 1024;
 
 /// First leaves to be written, by kind and home.
 type Entries = BTreeMap<CompartmentId, Vec<(RecordId, u32, Fields)>>;
@@ -223,7 +225,8 @@ impl Replica {
         self.publishing_grant(share, kind)?;
         let mut placed = Placed::default();
         let audience = self.audience(share, kind);
-        let mut new = Vec::new();
+        // By id in the share: readers store them in the order of these.
+        let mut new: BTreeMap<RecordId, RecordId> = BTreeMap::new();
         for record in records {
             let Some(row) = self.book_row(kind, record)? else {
                 return Err(Refusal::NotOwn { text: kind.id_text(record) });
@@ -236,16 +239,16 @@ impl Replica {
             if self.publication(share, record)?.is_none() {
                 let id = self.share_record(share, record)?;
                 self.note_subject(share, &id, kind, record, &row.fields)?;
-                new.push(*record);
+                new.insert(id, *record);
             }
         }
-        for record in &new {
-            let id = self.share_record(share, record)?;
+        for (id, record) in &new {
             let before: Option<Publication> = self.read(&keys::withdrawn(share, record))?;
             let (turn, past) = before.map_or_else(Default::default, |b| (b.turn, b.past));
-            let publication = Publication { kind, record: id, turn, homes: BTreeMap::new(), past };
+            let publication = Publication { kind, record: *id, turn, homes: BTreeMap::new(), past };
             self.put_publication(share, record, &publication)?;
         }
+        let new: Vec<RecordId> = new.into_values().collect();
         if !self.publish_new(share, kind, &new)? {
             self.reconcile(share)?;
         }
@@ -286,21 +289,49 @@ impl Replica {
         self.put(&keys::placements(record), codec::to_bytes(&shares))
     }
 
-    /// Places own records that a selector selects: at most `limit` are looked at, after `after`.
-    /// Answers where to go on.
-    pub fn place_where(
+    /// Own records that a selector selects and that may be placed, by id in the share.
+    pub fn placeable(
+        &self,
+        share: &ShareId,
+        kind: Kind,
+        selector: &Selector,
+    ) -> Result<Vec<RecordId>, Refusal> {
+        self.check_open(share)?;
+        self.publishing_grant(share, kind)?;
+        let mut found: BTreeMap<RecordId, RecordId> = BTreeMap::new();
+        let mut query = ListQuery::of(kind);
+        (query.from, query.selector, query.limit) = (From::Own, selector.clone(), PAGE);
+        loop {
+            let page = self.list(&query)?;
+            for record in page.records.iter().map(|view| view.at.record()) {
+                if self.check_placeable(kind, &record).is_ok() {
+                    found.insert(self.share_record(share, &record)?, record);
+                }
+            }
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => return Ok(found.into_values().collect()),
+            }
+        }
+    }
+
+    /// Places those of some own records that a selector still selects.
+    pub fn place_selected(
         &mut self,
         share: &ShareId,
         kind: Kind,
         selector: &Selector,
-        after: Option<Vec<u8>>,
-        limit: usize,
-    ) -> Result<(Placed, Option<Vec<u8>>), Refusal> {
-        let query = ListQuery { from: From::Own, selector: selector.clone(), after, limit, kind };
-        let page = self.list(&query)?;
-        let mut records: Vec<RecordId> = page.records.iter().map(|view| view.at.record()).collect();
-        records.retain(|record| self.check_placeable(kind, record).is_ok());
-        Ok((self.place(share, kind, &records)?, page.next))
+        records: &[RecordId],
+    ) -> Result<Placed, Refusal> {
+        let mut still = Vec::new();
+        for record in records {
+            let row = self.book_row(kind, record)?;
+            let selected = row.is_some_and(|row| selector.selects(kind, &row.fields));
+            if selected && self.check_placeable(kind, record).is_ok() {
+                still.push(*record);
+            }
+        }
+        self.place(share, kind, &still)
     }
 
     /// Keeps a selection up to date: records that come to be selected are placed by themselves.

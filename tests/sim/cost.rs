@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::book::Address;
 use crate::facet::Edit;
+use crate::id::RecordId;
 use crate::replica::{Replica, Settings};
 use crate::sharing::NewGrant;
 use crate::store::{Batch, Entry, Store, StoreError};
@@ -87,6 +88,31 @@ fn what_an_edit_of_a_customer_reads_does_not_grow_with_the_others() {
 fn a_start_does_not_read_every_record_that_is_placed() {
     let ((few, _), (many, _)) = (reads(2), reads(40));
     assert!(many <= few + 40, "{few} entries beside 2 others, {many} beside 40");
+}
+
+/// Whether they are granted before or after they are placed.
+#[test]
+fn records_reach_a_reader_in_the_order_in_which_it_stores_them() {
+    let mut world = World::new(35, &["Acme", "Bright"]);
+    world.pair(A, B);
+    let share = world.act(A, |r| r.open_share("launch", None, None)).unwrap();
+    let values = [("org_name", "N"), ("title", "T"), ("type", "company")];
+    let customers: Vec<_> = (0..30).map(|_| world.create(A, Kind::Customer, &values)).collect();
+    world.grant(A, B, share, A, fields(Kind::Customer, &["org_name"], false), 0).unwrap();
+    world.place(A, share, Kind::Customer, &customers);
+    world.grant(A, B, share, A, fields(Kind::Customer, &["title"], false), 0).unwrap();
+    world.settle();
+    let reader = world.replica(B);
+    let mut logs = 0;
+    for (id, log) in reader.logs.iter().filter(|(_, log)| log.author == world.id(A)) {
+        let bundles = (0..log.height).map(|seq| reader.bundle(id, seq).unwrap());
+        let records: Vec<RecordId> =
+            bundles.flat_map(|bundle| bundle.leaves).map(|leaf| leaf.place().0).collect();
+        assert_eq!(records.len(), customers.len());
+        assert!(records.is_sorted());
+        logs += 1;
+    }
+    assert_eq!(logs, 2);
 }
 
 /// A disk that fails after so many commits.

@@ -174,20 +174,17 @@ async fn seed(n: usize, data: &Path, partner: &Path, index: &Path, port: u16) ->
         expires_at: None,
     };
     node.ask(move |replica| Ok(replica.grant(new)?)).await?;
-    let mut after = None;
-    loop {
-        let from = after.take();
-        let placed = node.ask(move |replica| {
-            let all = Selector::default();
-            Ok(replica.place_where(&share, Kind::Customer, &all, from, CHUNK)?)
-        });
-        let (placed, next) = placed.await?;
+    let all = Selector::default();
+    let found =
+        node.ask(move |replica| Ok(replica.placeable(&share, Kind::Customer, &all)?)).await?;
+    for part in found.chunks(CHUNK).map(<[_]>::to_vec) {
+        let placed =
+            node.ask(move |replica| Ok(replica.place(&share, Kind::Customer, &part)?)).await?;
         if !placed.held_back.is_empty() {
             return Err("a company was held back".into());
         }
-        let Some(next) = next else { return Ok(node) };
-        after = Some(next);
     }
+    Ok(node)
 }
 
 async fn pull(args: &Args, prepared: &Path) -> Res<()> {

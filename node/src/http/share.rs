@@ -51,19 +51,15 @@ pub async fn place(
         return app.respond(move |replica| share::preview_place(replica, &name, &order)).await;
     }
     progress::answer(&headers, move |progress| async move {
-        let mut placing = Placing::new(name, order);
-        let (total, begun) = app
-            .engine
-            .call(move |replica| Ok::<_, Problem>((placing.total(replica)?, placing)))
-            .await?;
-        placing = begun;
+        let mut placing =
+            app.engine.call(move |replica| Placing::begin(replica, &name, &order)).await?;
         loop {
             let (more, stepped) = app
                 .engine
                 .call(move |replica| Ok::<_, Problem>((placing.step(replica)?, placing)))
                 .await?;
             placing = stepped;
-            progress.tell(placing.done(), Some(total)).await;
+            progress.tell(placing.done(), Some(placing.total())).await;
             if !more {
                 return Ok::<Placed, Failure>(placing.placed());
             }

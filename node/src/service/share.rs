@@ -6,7 +6,6 @@ use entente_protocol::section;
 use entente_protocol::select::Selector;
 use entente_protocol::sharing;
 use entente_protocol::statement::Scope;
-use entente_protocol::view::{From, ListQuery};
 use entente_protocol::vocabulary::{self, Kind};
 
 use super::participation::own;
@@ -45,22 +44,53 @@ pub fn show(replica: &mut Replica, name: &str) -> Answer<Share> {
 /// A placing in progress: one step is one call of the engine.
 #[derive(Debug, Clone)]
 pub struct Placing {
-    share: String,
-    order: Place,
-    after: Option<Vec<u8>>,
+    share: ShareId,
+    records: Vec<(Kind, RecordId)>,
+    /// What they have to fit still when it is their turn, unless they were named.
+    selector: Option<Selector>,
     done: usize,
     placed: Placed,
 }
 
 impl Placing {
-    /// A placing that has not begun.
-    pub fn new(share: String, order: Place) -> Self {
-        Self { share, order, after: None, done: 0, placed: Placed::default() }
+    /// Finds the records that are to be placed, and keeps a selection that is to stay.
+    pub fn begin(replica: &mut Replica, share: &str, order: &Place) -> Answer<Self> {
+        let found = Self::find(replica, share, order)?;
+        if let (Some(kind), true) = (order.kind, order.live) {
+            let text = order.selector.as_deref().unwrap_or_default();
+            replica.keep_placing(&found.share, kind, text)?;
+        }
+        Ok(found)
     }
 
-    /// How many records it has looked at.
-    pub fn done(&self) -> u64 {
-        self.placed.published + self.placed.held_back.len() as u64
+    fn find(replica: &mut Replica, share: &str, order: &Place) -> Answer<Self> {
+        let share = replica.find_share(share)?;
+        let (records, selector) = match (order.records.is_empty(), order.kind) {
+            (true, None) => return Err(Problem::Shape("name the records, or a kind of record")),
+            (false, Some(_)) => {
+                return Err(Problem::Shape("name records or a kind of record, not both"));
+            }
+            (false, None) if order.selector.is_some() || order.live => {
+                return Err(Problem::Shape("a selection needs a kind of record"));
+            }
+            (false, None) => (named(replica, &order.records)?, None),
+            (true, Some(kind)) => {
+                let selector = selector(kind, order.selector.as_deref())?;
+                let found = replica.placeable(&share, kind, &selector)?;
+                (found.into_iter().map(|record| (kind, record)).collect(), Some(selector))
+            }
+        };
+        Ok(Self { share, records, selector, done: 0, placed: Placed::default() })
+    }
+
+    /// How many records there are.
+    pub const fn total(&self) -> u64 {
+        self.records.len() as u64
+    }
+
+    /// How many of them it has looked at.
+    pub const fn done(&self) -> u64 {
+        self.done as u64
     }
 
     /// What has come of it.
@@ -68,47 +98,18 @@ impl Placing {
         self.placed
     }
 
-    /// How many records there are to look at.
-    pub fn total(&self, replica: &mut Replica) -> Answer<u64> {
-        match self.order.kind {
-            Some(kind) => {
-                let selector = selector(kind, self.order.selector.as_deref())?;
-                Ok(selected(replica, kind, selector)?.len() as u64)
-            }
-            None => Ok(self.order.records.len() as u64),
-        }
-    }
-
     /// Places the next records; false when there are none left.
     pub fn step(&mut self, replica: &mut Replica) -> Answer<bool> {
-        let share = replica.find_share(&self.share)?;
-        match check(&self.order)? {
-            Some(kind) => {
-                let text = self.order.selector.as_deref();
-                let selector = selector(kind, text)?;
-                if self.order.live && self.after.is_none() {
-                    replica.keep_placing(&share, kind, text.unwrap_or_default())?;
-                }
-                let after = self.after.take();
-                let (placed, next) = replica.place_where(&share, kind, &selector, after, CHUNK)?;
-                self.after = next;
-                self.count(replica, kind, &placed);
-            }
-            None => {
-                let names = self.order.records.iter().skip(self.done).take(CHUNK);
-                let records = named(replica, names)?;
-                self.done += records.len();
-                for kind in Kind::ALL {
-                    let of_kind: Vec<RecordId> =
-                        records.iter().filter(|(k, _)| *k == kind).map(|(_, id)| *id).collect();
-                    if !of_kind.is_empty() {
-                        let placed = replica.place(&share, kind, &of_kind)?;
-                        self.count(replica, kind, &placed);
-                    }
-                }
-            }
+        let next = self.records.iter().skip(self.done).take(CHUNK).copied().collect::<Vec<_>>();
+        for (kind, records) in by_kind(&next) {
+            let placed = match &self.selector {
+                Some(selector) => replica.place_selected(&self.share, kind, selector, &records)?,
+                None => replica.place(&self.share, kind, &records)?,
+            };
+            self.count(replica, kind, &placed);
         }
-        Ok(self.after.is_some() || self.done < self.order.records.len())
+        self.done += next.len();
+        Ok(self.done < self.records.len())
     }
 
     fn count(&mut self, replica: &Replica, kind: Kind, placed: &section::Placed) {
@@ -118,30 +119,11 @@ impl Placing {
     }
 }
 
-/// Own records that a selector selects.
-fn selected(replica: &mut Replica, kind: Kind, selector: Selector) -> Answer<Vec<RecordId>> {
-    let query = ListQuery { from: From::Own, selector, ..ListQuery::of(kind) };
-    Ok(replica.list(&query)?.records.iter().map(|view| view.at.record()).collect())
-}
-
 /// What would leave if the records were placed.
 pub fn preview_place(replica: &mut Replica, share: &str, order: &Place) -> Answer<Leaving> {
-    let share = replica.find_share(share)?;
-    let records = match check(order)? {
-        Some(kind) => {
-            let selector = selector(kind, order.selector.as_deref())?;
-            let ids = selected(replica, kind, selector)?;
-            ids.into_iter().map(|id| (kind, id)).collect()
-        }
-        None => named(replica, order.records.iter())?,
-    };
+    let Placing { share, records, .. } = Placing::find(replica, share, order)?;
     let mut all = Leaving::default();
-    for kind in Kind::ALL {
-        let of_kind: Vec<RecordId> =
-            records.iter().filter(|(k, _)| *k == kind).map(|(_, id)| *id).collect();
-        if of_kind.is_empty() {
-            continue;
-        }
+    for (kind, of_kind) in by_kind(&records) {
         let (to, held) = replica.preview_place(&share, kind, &of_kind)?;
         let part = shown::leaving(replica, kind, &to, &held);
         all.first |= part.first;
@@ -151,21 +133,15 @@ pub fn preview_place(replica: &mut Replica, share: &str, order: &Place) -> Answe
     Ok(all)
 }
 
-fn check(order: &Place) -> Answer<Option<Kind>> {
-    match (order.records.is_empty(), order.kind) {
-        (true, None) => Err(Problem::Shape("name the records, or a kind of record")),
-        (false, Some(_)) => Err(Problem::Shape("name records or a kind of record, not both")),
-        (false, None) if order.selector.is_some() || order.live => {
-            Err(Problem::Shape("a selection needs a kind of record"))
-        }
-        (_, kind) => Ok(kind),
-    }
+fn by_kind(records: &[(Kind, RecordId)]) -> impl Iterator<Item = (Kind, Vec<RecordId>)> {
+    let of_kind = |kind: Kind| {
+        let of_kind = records.iter().filter(move |(its, _)| *its == kind);
+        (kind, of_kind.map(|(_, record)| *record).collect::<Vec<_>>())
+    };
+    Kind::ALL.into_iter().map(of_kind).filter(|(_, records)| !records.is_empty())
 }
 
-fn named<'a>(
-    replica: &mut Replica,
-    names: impl Iterator<Item = &'a String>,
-) -> Answer<Vec<(Kind, RecordId)>> {
+fn named(replica: &mut Replica, names: &[String]) -> Answer<Vec<(Kind, RecordId)>> {
     let mut ids = Vec::new();
     for name in names {
         let at = replica.find_record(name, None)?;
@@ -189,7 +165,7 @@ pub fn preview_withdraw(replica: &mut Replica, share: &str, order: &Withdraw) ->
 }
 
 fn ids_named(replica: &mut Replica, names: &[String]) -> Answer<Vec<RecordId>> {
-    Ok(named(replica, names.iter())?.into_iter().map(|(_, id)| id).collect())
+    Ok(named(replica, names)?.into_iter().map(|(_, id)| id).collect())
 }
 
 /// Grants fields, or the right to add records.

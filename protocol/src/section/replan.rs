@@ -233,7 +233,8 @@ impl Replica {
 
     /// Moves records; answers which compartments each new home takes over from, and who loses sight of
     /// something. A plan for very many records is made durable in parts, each complete in itself;
-    /// whatever a crash leaves undone is planned again when the node starts.
+    /// whatever a crash leaves undone is planned again when the node starts. Records go by id in
+    /// the share: readers store them in the order of these.
     fn carry_out(
         &mut self,
         share: &ShareId,
@@ -244,9 +245,13 @@ impl Replica {
         let (follows, lost, part) = (Follows::new(), Lost::new(), Moving::default());
         let sight = Sight::of(&section.rules);
         let mut going = Going { share, section, plan, reached, sight, part, follows, lost };
-        let moves: Vec<(&RecordId, &plan::Move)> = plan.moves.iter().collect();
+        let mut moves: Vec<(RecordId, (&RecordId, &plan::Move))> = Vec::new();
+        for way in &plan.moves {
+            moves.push((self.share_record(share, way.0)?, way));
+        }
+        moves.sort_unstable_by_key(|(id, _)| *id);
         for moves in moves.chunks(MOVES_AT_ONCE) {
-            for (record, way) in moves {
+            for (_, (record, way)) in moves {
                 let Some(mut publication) = self.publication(share, record)? else { continue };
                 self.move_one(&mut going, (record, way), &mut publication)?;
                 for home in publication.homes.keys() {
