@@ -73,6 +73,8 @@ pub struct Dossier {
 #[derive(Debug, Clone, Default)]
 pub struct Dossiers {
     all: BTreeMap<CompartmentId, Dossier>,
+    /// Who has opened compartments in a share.
+    publishers: BTreeMap<ShareId, BTreeSet<OrgId>>,
     /// By statement: where there is a cut for it.
     caused: BTreeMap<StatementId, BTreeSet<CompartmentId>>,
     /// Nodes that have said a retirement.
@@ -95,6 +97,7 @@ impl Dossiers {
                 }
                 let opening = Opening { share: Some(*share), section: author, kind: *kind, schema };
                 self.all.entry(id).or_default().opening = Some(opening);
+                self.publishers.entry(*share).or_default().insert(author);
             }
             Body::Admit { compartment, grant, replaces, from, number } if steward => {
                 let dossier = self.all.entry(*compartment).or_default();
@@ -173,6 +176,11 @@ impl Dossiers {
     pub fn get(&self, id: &CompartmentId) -> Option<(&Opening, &Dossier)> {
         let dossier = self.all.get(id)?;
         Some((dossier.opening.as_ref()?, dossier))
+    }
+
+    /// Orgs that have opened compartments in a share.
+    pub fn publishers(&self, share: &ShareId) -> impl Iterator<Item = &OrgId> {
+        self.publishers.get(share).into_iter().flatten()
     }
 
     /// Compartments with a cut that a statement is the cause of.

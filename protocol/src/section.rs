@@ -400,7 +400,8 @@ impl Replica {
             leaving.insert(rule.grant, none);
         }
         for fields in records {
-            for grant in self.reach(&section, share, kind, fields)? {
+            let person = self.person(kind, fields)?;
+            for grant in self.reach(&section, share, kind, fields, person.as_ref()) {
                 if let Some(leaving) = leaving.get_mut(&grant) {
                     leaving.records += 1;
                 }
@@ -477,23 +478,6 @@ impl Replica {
         }
     }
 
-    /// When the consents end that a record depends on, with the customer who gave them.
-    pub(crate) fn consent_ends(
-        &self,
-        kind: Kind,
-        record: &RecordId,
-        fields: &Fields,
-    ) -> Result<Vec<(RecordId, Millis)>, Refusal> {
-        let customer = match kind {
-            Kind::Event => None,
-            Kind::Customer => Some(*record),
-            Kind::Participation | Kind::Interaction | Kind::Followup => about(fields),
-        };
-        let person = self.person(kind, fields)?;
-        let Some((customer, person)) = customer.zip(person) else { return Ok(Vec::new()) };
-        Ok(consent::ends(&person).into_iter().map(|end| (customer, end)).collect())
-    }
-
     /// Why consent holds an own record back from an org, if it does.
     pub(crate) fn held_from(
         &self,
@@ -514,15 +498,15 @@ impl Replica {
         }
     }
 
-    /// The grants that reach a record.
+    /// The grants that reach a record, which may be about a person.
     fn reach(
         &self,
         section: &Section,
         share: &ShareId,
         kind: Kind,
         fields: &Fields,
-    ) -> Result<BTreeSet<GrantId>, Refusal> {
-        let person = self.person(kind, fields)?;
+        person: Option<&Fields>,
+    ) -> BTreeSet<GrantId> {
         let purpose = self.purpose(share);
         let rules: Vec<Rule> =
             section.rules.iter().filter(|rule| rule.kind == kind).cloned().collect();
@@ -530,11 +514,9 @@ impl Replica {
             section.selectors.get(grant).is_none_or(|(kind, s)| s.selects(*kind, fields))
         };
         let allows = |org: &OrgId| {
-            person
-                .as_ref()
-                .is_none_or(|p| consent::consent_allows(p, &purpose, org, self.now).is_ok())
+            person.is_none_or(|p| consent::consent_allows(p, &purpose, org, self.now).is_ok())
         };
-        Ok(plan::reach(&rules, selects, allows))
+        plan::reach(&rules, selects, allows)
     }
 
     /// Takes records out of this org's section: erased for its readers.
@@ -557,6 +539,23 @@ impl Replica {
         self.dirty.sections.insert(*share);
         Ok(removed)
     }
+}
+
+/// When the consents end that a record depends on, with the customer who gave them: the person that
+/// the record is about.
+pub(crate) fn consent_ends(
+    kind: Kind,
+    record: &RecordId,
+    fields: &Fields,
+    person: Option<&Fields>,
+) -> Vec<(RecordId, Millis)> {
+    let customer = match kind {
+        Kind::Event => None,
+        Kind::Customer => Some(*record),
+        Kind::Participation | Kind::Interaction | Kind::Followup => about(fields),
+    };
+    let Some((customer, person)) = customer.zip(person) else { return Vec::new() };
+    consent::ends(person).into_iter().map(|end| (customer, end)).collect()
 }
 
 /// The customer that a record names.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use minicbor::{Decode, Encode};
 
-use super::{Publication, Section, record_of};
+use super::{Publication, Section, consent_ends, record_of};
 use crate::codec;
 use crate::id::{CompartmentId, ShareId, hash};
 use crate::keys;
@@ -84,7 +84,8 @@ impl Replica {
             let Publication { kind, .. } = codec::own(bytes)?;
             let Some(record) = record_of(key) else { return Ok(()) };
             if let Some(row) = self.book_row(kind, &record)? {
-                ends.extend(self.consent_ends(kind, &record, &row.fields)?);
+                let person = self.person(kind, &row.fields)?;
+                ends.extend(consent_ends(kind, &record, &row.fields, person.as_ref()));
             }
             Ok::<_, Refusal>(())
         })?;

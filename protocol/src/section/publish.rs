@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Entries, Publication, about, record_of};
+use super::{Entries, Publication, about, consent_ends, record_of};
 use crate::codec;
 use crate::consent;
 use crate::facet::{self, Edit, Schema};
@@ -35,8 +35,9 @@ impl Replica {
         'records: for record in records {
             let Some(row) = self.book_row(kind, record)? else { continue };
             let Some(mut publication) = self.publication(share, record)? else { continue };
-            ends.extend(self.consent_ends(kind, record, &row.fields)?);
-            let reach = self.reach(&section, share, kind, &row.fields)?;
+            let person = self.person(kind, &row.fields)?;
+            ends.extend(consent_ends(kind, record, &row.fields, person.as_ref()));
+            let reach = self.reach(&section, share, kind, &row.fields, person.as_ref());
             let slots = plan::slots(&classes, &reach);
             if slots.is_empty() {
                 continue;
@@ -164,8 +165,8 @@ impl Replica {
         }
         if kind == Kind::Customer && !broken(Law::FollowCustomer) {
             if let Some(row) = self.book_row(kind, record)? {
-                let ends = self.consent_ends(kind, record, &row.fields)?;
-                self.watch_consents(ends);
+                let person = self.person(kind, &row.fields)?;
+                self.watch_consents(consent_ends(kind, record, &row.fields, person.as_ref()));
             }
             self.follow_customer(record)?;
         }
@@ -245,7 +246,8 @@ impl Replica {
     ) -> Result<bool, Refusal> {
         let Some(publication) = self.publication(share, record)? else { return Ok(true) };
         let Some(section) = self.sections.get(share) else { return Ok(false) };
-        let reach = self.reach(section, share, kind, fields)?;
+        let person = self.person(kind, fields)?;
+        let reach = self.reach(section, share, kind, fields, person.as_ref());
         let classes = section.classes.get(&kind).map_or(&[][..], Vec::as_slice);
         let wanted: BTreeSet<(BTreeSet<String>, BTreeSet<GrantId>)> = plan::slots(classes, &reach)
             .into_iter()

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    MOVES_AT_ONCE, Moving, Publication, Section, Sight, Standing, Unseen, Weight, record_of,
+    MOVES_AT_ONCE, Moving, Publication, Section, Sight, Standing, Unseen, Weight, consent_ends,
+    record_of,
 };
 use crate::codec;
 use crate::facet::Schema;
@@ -71,8 +72,9 @@ impl Replica {
             let Publication { kind, homes: at, .. } = codec::own(bytes)?;
             let Some(record) = record_of(key) else { return Ok(()) };
             let Some(row) = self.book_row(kind, &record)? else { return Ok(()) };
-            standing.ends.extend(self.consent_ends(kind, &record, &row.fields)?);
-            let reach = self.reach(section, share, kind, &row.fields)?;
+            let person = self.person(kind, &row.fields)?;
+            standing.ends.extend(consent_ends(kind, &record, &row.fields, person.as_ref()));
+            let reach = self.reach(section, share, kind, &row.fields, person.as_ref());
             let at = plan::shared(&mut homes, at.into_keys().collect());
             standing.assigned.insert(record, at);
             standing.reached.insert(record, plan::shared(&mut reaches, (kind, reach)));
