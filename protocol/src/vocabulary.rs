@@ -378,6 +378,14 @@ pub enum GrantableError {
         /// The field.
         name: String,
     },
+    /// It is a custom field.
+    #[error("{kind}.{name} is a field of your own: such fields stay on this node")]
+    Custom {
+        /// The kind.
+        kind: Kind,
+        /// The field.
+        name: String,
+    },
     /// There is no such field.
     #[error("{kind} has no field `{name}`{}", parse::hint(.nearest))]
     Unknown {
@@ -390,8 +398,11 @@ pub enum GrantableError {
     },
 }
 
-/// Whether a field may stand in a grant: it exists, or is custom, and is not internal.
+/// Whether a field may stand in a grant: it exists, and is neither internal nor custom.
 pub fn grantable(kind: Kind, name: &str) -> Result<(), GrantableError> {
+    if is_custom(name) {
+        return Err(GrantableError::Custom { kind, name: name.to_owned() });
+    }
     match class(kind, name) {
         Some(Class::S0 | Class::S1 | Class::S2 | Class::S3 | Class::S4) => Ok(()),
         Some(Class::S5) => Err(GrantableError::Internal { kind, name: name.to_owned() }),

@@ -99,6 +99,7 @@ fn every_kind_of_failure_has_its_exit_code_and_its_error_a_code_a_message_and_a_
         code("share grant launch other --kind customer --fields owner_user", 4),
         "internal_field"
     );
+    assert_eq!(code("share grant launch other --kind customer --fields x_vip", 4), "custom_field");
     assert_eq!(code(&format!("--yes share add launch {customer}"), 4), "all_held_back");
     let down = bright.call("event list");
     assert_eq!(down.refused(3).0, "node_not_reachable");

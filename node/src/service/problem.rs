@@ -101,7 +101,9 @@ impl Problem {
             },
             Problem::Stopped(_) => ErrorKind::Unready,
             Problem::Rewrite(_) => ErrorKind::Unmet,
-            Problem::Grantable(GrantableError::Internal { .. }) => ErrorKind::Refused,
+            Problem::Grantable(GrantableError::Internal { .. } | GrantableError::Custom { .. }) => {
+                ErrorKind::Refused
+            }
             Problem::Value(_)
             | Problem::Grantable(GrantableError::Unknown { .. })
             | Problem::When(_)
@@ -128,6 +130,7 @@ impl Problem {
             Problem::Rewrite(_) => "not_rewritten",
             Problem::Value(ValueError::Field { .. }) => "bad_value",
             Problem::Grantable(GrantableError::Internal { .. }) => "internal_field",
+            Problem::Grantable(GrantableError::Custom { .. }) => "custom_field",
             Problem::When(_) => "bad_time",
             Problem::Import(error) => error.code(),
             Problem::Twice { .. } => "given_twice",
@@ -157,6 +160,10 @@ impl Problem {
             | Problem::Twice { .. }
             | Problem::Stopped(_)
             | Problem::NotBuiltYet(_) => None,
+            Problem::Grantable(GrantableError::Custom { kind, .. }) => Some(format!(
+                "what a partner is to see has to stand in a field that all companies know: \
+                 `entente fields {kind}`"
+            )),
             Problem::Rewrite(_) => {
                 Some("it needs room for a second copy of the data; see the node's log".into())
             }

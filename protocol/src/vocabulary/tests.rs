@@ -71,7 +71,8 @@ fn exactly_the_internal_fields_cannot_be_granted() {
         customer.remark customer.external_ids interaction.actor_user interaction.note \
         followup.value followup.assignee followup.lost_reason";
     assert_eq!(internal, expected.split_whitespace().collect::<Vec<_>>());
-    assert_eq!(grantable(Kind::Customer, "x_score"), Ok(()));
+    let custom = GrantableError::Custom { kind: Kind::Customer, name: "x_score".into() };
+    assert_eq!(grantable(Kind::Customer, "x_score"), Err(custom));
     assert_eq!(
         grantable(Kind::Customer, "phone").map_err(|error| error.to_string()),
         Err("customer has no field `phone`; did you mean `phones`?".to_owned())
