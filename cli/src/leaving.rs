@@ -1,5 +1,6 @@
 //! What will leave this node, shown before it does: fields × records × who.
 
+use entente_node::api::erasure::Asked;
 use entente_node::api::share::{HeldBack, Leaving};
 
 use crate::error::CliError;
@@ -29,7 +30,7 @@ impl Session<'_> {
 /// What would leave, and what would stay.
 pub fn words(leaving: &Leaving) -> String {
     let mut text = String::new();
-    if leaving.to.is_empty() && leaving.back.is_empty() {
+    if leaving.to.is_empty() && leaving.back.is_empty() && leaving.asked.is_empty() {
         text += "Nothing leaves this node by this.\n";
     }
     if !leaving.to.is_empty() {
@@ -49,7 +50,7 @@ pub fn words(leaving: &Leaving) -> String {
         text += &table.text();
     }
     if !leaving.back.is_empty() {
-        text += if leaving.to.is_empty() { "" } else { "\n" };
+        text += if text.is_empty() { "" } else { "\n" };
         text += "This will not be seen any more:\n\n";
         let mut table = Table::new(["BY", "RECORDS", "FIELDS"]);
         for back in &leaving.back {
@@ -57,6 +58,10 @@ pub fn words(leaving: &Leaving) -> String {
             table.row([back.org.name.clone(), records, back.fields.join(", ")]);
         }
         text += &table.text();
+    }
+    if !leaving.asked.is_empty() {
+        text += if text.is_empty() { "" } else { "\n" };
+        text += &asked(&leaving.asked);
     }
     if let Some(resent) = &leaving.resent {
         let (records, to) = (count(resent.records, "record"), resent.to.len() as u64);
@@ -73,6 +78,15 @@ pub fn words(leaving: &Leaving) -> String {
         text += &format!("{note}\n");
     }
     text + &held_back(&leaving.held_back)
+}
+
+/// Who would be asked to erase what it was shown.
+pub fn asked(asked: &[Asked]) -> String {
+    let mut table = Table::new(["COMPANY", "SHARE"]);
+    for one in asked {
+        table.row([one.org.name.clone(), one.share.clone()]);
+    }
+    format!("These will be asked to delete it, with copies and notes:\n\n{}", table.text())
 }
 
 /// What stays here, and why: a count for each reason, and the first of them by name.

@@ -158,6 +158,7 @@ pub fn router(app: App) -> Router {
         .route("/{kind}", get(record::list).post(record::create))
         .route("/{kind}/conflicts", get(record::all_conflicts))
         .route("/{kind}/{id}", get(record::show).patch(record::set).delete(record::delete))
+        .route("/{kind}/{id}/delete/preview", get(record::preview_delete))
         .route("/{kind}/{id}/history", get(record::history))
         .route("/{kind}/{id}/undo", post(record::undo))
         .route("/{kind}/{id}/conflicts", get(record::conflicts))

@@ -1,6 +1,8 @@
 //! The book: the org's own records, and edits of whatever this org may edit.
 //! Every change takes the door in `ingest.rs`; what is published follows by itself.
 
+use std::collections::BTreeMap;
+
 use crate::audit::Event;
 use crate::codec;
 use crate::facet::{self, Edit};
@@ -115,7 +117,12 @@ impl Replica {
         Ok(ids)
     }
 
-    fn check_value(&self, kind: Kind, field: &str, value: &Value) -> Result<(), Refusal> {
+    pub(crate) fn check_value(
+        &self,
+        kind: Kind,
+        field: &str,
+        value: &Value,
+    ) -> Result<(), Refusal> {
         let expected = match vocabulary::field(kind, field) {
             Some(known) => Some(known.ty.shape()),
             None if vocabulary::is_custom(field) => None,
@@ -206,9 +213,23 @@ impl Replica {
         record: &RecordId,
         edits: Vec<Edit>,
     ) -> Result<(), Refusal> {
+        for ((key, grant), edits) in self.edits_by_facet(kind, share, section, record, edits)? {
+            self.edit_facet(&key, Some(grant), &edits)?;
+        }
+        Ok(())
+    }
+
+    /// The facets of a partner's record that edits go to, and the grants that allow each.
+    pub(crate) fn edits_by_facet(
+        &self,
+        kind: Kind,
+        share: &ShareId,
+        section: &OrgId,
+        record: &RecordId,
+        edits: Vec<Edit>,
+    ) -> Result<BTreeMap<(FacetKey, GrantId), Vec<Edit>>, Refusal> {
         let facets = self.shown_facets(kind, share, section, record)?;
-        let mut work: std::collections::BTreeMap<(FacetKey, GrantId), Vec<Edit>> =
-            Default::default();
+        let mut work: BTreeMap<(FacetKey, GrantId), Vec<Edit>> = BTreeMap::new();
         for edit in edits {
             let home = facets.iter().map(|(key, _)| key).find(|key| {
                 self.dossiers
@@ -218,10 +239,7 @@ impl Replica {
             let what = format!("{}.{}", kind.name(), edit.field());
             work.entry(self.may_change(section, home, what)?).or_default().push(edit);
         }
-        for ((key, grant), edits) in work {
-            self.edit_facet(&key, Some(grant), &edits)?;
-        }
-        Ok(())
+        Ok(work)
     }
 
     /// The facet of a partner's record that a field stands in, with the grant under which this org
@@ -269,25 +287,19 @@ impl Replica {
 
     /// Removes an own record: from every share, then from the book.
     pub fn delete(&mut self, at: &Address) -> Result<(), Refusal> {
-        let Address::Own { kind, record } = at else {
-            return Err(Refusal::NotOwn { text: at.text() });
-        };
-        let key = self.book_key(*kind, record);
-        self.check_decides()?;
-        let Some(row) = self.book_row(*kind, record)? else {
-            return Err(Refusal::NotFound { what: kind.name(), text: at.text() });
-        };
+        let (kind, record, row) = self.deletable(at)?;
+        let key = self.book_key(kind, &record);
         let book = key.compartment;
-        let at = RecordTurn { record: *record, turn: key.turn };
+        let at = RecordTurn { record, turn: key.turn };
         self.erase(&book, vec![at], &Unseen::new())?;
-        for share in self.shares_of(record)? {
-            self.withdraw(&share, &[*record])?;
+        for share in self.shares_of(&record)? {
+            self.withdraw(&share, &[record])?;
         }
-        self.note(Event::Deleted { kind: *kind, record: *record })?;
-        self.put(&keys::tombstone(record), codec::to_bytes(&1u8))?;
+        self.note(Event::Deleted { kind, record })?;
+        self.put(&keys::tombstone(&record), codec::to_bytes(&1u8))?;
         self.remove(&key.bytes())?;
-        if self.provenance(record)?.is_some() {
-            self.remove(&keys::adopted(record))?;
+        if self.provenance(&record)?.is_some() {
+            self.remove(&keys::adopted(&record))?;
         }
         self.leave_remains()?;
         for at in row.leaves {
@@ -298,10 +310,22 @@ impl Replica {
             }
         }
         self.note_changed(&key)?;
-        if *kind == Kind::Customer {
-            self.follow_customer(record)?;
+        if kind == Kind::Customer {
+            self.follow_customer(&record)?;
         }
         Ok(())
+    }
+
+    /// The own record that is to be deleted, if this node may.
+    pub(crate) fn deletable(&self, at: &Address) -> Result<(Kind, RecordId, FacetRow), Refusal> {
+        let Address::Own { kind, record } = at else {
+            return Err(Refusal::NotOwn { text: at.text() });
+        };
+        self.check_decides()?;
+        let Some(row) = self.book_row(*kind, record)? else {
+            return Err(Refusal::NotFound { what: kind.name(), text: at.text() });
+        };
+        Ok((*kind, *record, row))
     }
 
     /// A partner's permitted edit of a published record flows back into the book.

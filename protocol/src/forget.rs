@@ -94,17 +94,38 @@ impl Replica {
     pub fn would_forget(&self, at: &Address) -> Result<Forgetting, Refusal> {
         let record = self.forgettable(at)?;
         let records = self.forgotten_with(Kind::Customer, &record)?;
-        let (me, mut asked) = (self.me.party.org, BTreeSet::new());
+        let mut asked = BTreeSet::new();
         for share in self.grants.shares() {
             for (_, one) in &records {
-                for order in self.orders_to_erase(share, one, true, &|_| true)? {
-                    let below = order.grants.iter().flat_map(|id| self.grants.ended_with(id));
-                    let orgs = below.map(|grant| grant.to.org).filter(|org| *org != me);
-                    asked.extend(orgs.map(|org| (*share, org)));
-                }
+                let orders = self.orders_to_erase(share, one, &|_| true, &|_| true)?;
+                asked.extend(self.ordered_by(&orders).map(|org| (*share, org)));
             }
         }
         Ok(Forgetting { records, asked })
+    }
+
+    /// Whom orders go to: the audience of each grant, and everybody below.
+    fn ordered_by(&self, orders: &[Order]) -> impl Iterator<Item = OrgId> {
+        let me = self.me.party.org;
+        let grants = orders.iter().flat_map(|order| &order.grants);
+        let below = grants.flat_map(|id| self.grants.ended_with(id));
+        below.map(|grant| grant.to.org).filter(move |org| *org != me)
+    }
+
+    /// Who has no consent any more, as the book reads, and would be ordered to erase an own record
+    /// and, of a customer, what is noted about it: see [`Replica::forget_without_consent`].
+    pub fn without_consent_now(&self, at: &Address) -> Result<BTreeSet<(ShareId, OrgId)>, Refusal> {
+        let mut asked = BTreeSet::new();
+        for (share, kind, record) in self.placed_with(at.kind(), &at.record())? {
+            let Some(row) = self.book_row(kind, &record)? else { continue };
+            let ended = self.consent_ended(&share, kind, &row.fields)?;
+            let (section, person) = (self.rules(&share)?, self.person(kind, &row.fields)?);
+            let reach = self.reach(&section, &share, kind, &row.fields, person.as_ref());
+            let left = |home: &CompartmentId| !self.rules_admitted(home).is_subset(&reach);
+            let orders = self.orders_to_erase(&share, &record, &left, &ended)?;
+            asked.extend(self.ordered_by(&orders).map(|org| (share, org)));
+        }
+        Ok(asked)
     }
 
     /// The customer of the own book that is to be forgotten.
@@ -143,7 +164,7 @@ impl Replica {
         // What is about a customer goes before the customer.
         for (kind, one) in all.iter().rev() {
             for share in self.grants.shares().copied().collect::<Vec<_>>() {
-                orders.extend(self.order_erasure(&share, one, true, &|_| true)?);
+                orders.extend(self.order_erasure(&share, one, &|_| true, &|_| true)?);
             }
             self.delete(&Address::Own { kind: *kind, record: *one })?;
             self.note_forgotten(one, Forgotten { own: true, ..Forgotten::default() })?;
@@ -210,7 +231,7 @@ impl Replica {
         fields: &Fields,
     ) -> Result<(), Refusal> {
         let ended = self.consent_ended(share, kind, fields)?;
-        let orders = self.order_erasure(share, record, false, &ended)?;
+        let orders = self.order_erasure(share, record, &|_| false, &ended)?;
         if orders.is_empty() {
             return Ok(());
         }
@@ -244,12 +265,12 @@ impl Replica {
         &mut self,
         share: &ShareId,
         record: &RecordId,
-        everywhere: bool,
+        left: &dyn Fn(&CompartmentId) -> bool,
         meant: &dyn Fn(&OrgId) -> bool,
     ) -> Result<Vec<StatementId>, Refusal> {
         let still_at = self.ever_published(share, record)?.map(|p| p.homes).unwrap_or_default();
         let mut said = Vec::new();
-        for Order { home, at, grants } in self.orders_to_erase(share, record, everywhere, meant)? {
+        for Order { home, at, grants } in self.orders_to_erase(share, record, left, meant)? {
             let marked =
                 self.dossiers.get(&home).is_some_and(|(_, d)| d.erased(&at.record) >= at.turn);
             if !grants.is_empty() && !marked && !still_at.contains_key(&home) {
@@ -268,19 +289,19 @@ impl Replica {
     }
 
     /// An order for every compartment that ever held a record, to everybody who was admitted to it
-    /// and is meant; where the record still is only if `everywhere`. What has been ordered is not
+    /// and is meant; where the record still is only if that is `left` too. What has been ordered is not
     /// ordered again.
     fn orders_to_erase(
         &self,
         share: &ShareId,
         record: &RecordId,
-        everywhere: bool,
+        left: &dyn Fn(&CompartmentId) -> bool,
         meant: &dyn Fn(&OrgId) -> bool,
     ) -> Result<Vec<Order>, Refusal> {
         let Some(publication) = self.ever_published(share, record)? else {
             return Ok(Vec::new());
         };
-        let homes = publication.homes.iter().filter(|_| everywhere);
+        let homes = publication.homes.iter().filter(|(home, _)| left(home));
         let mut held: BTreeMap<CompartmentId, u32> =
             homes.map(|(home, turn)| (*home, *turn)).collect();
         for (home, turn) in &publication.past {

@@ -43,6 +43,7 @@ pub mod section;
 pub mod select;
 pub mod sharing;
 pub mod policy;
+pub mod suppose;
 pub mod closing;
 mod fresh;
 pub mod ingest;

@@ -499,7 +499,7 @@ impl Replica {
     }
 
     /// The grants that reach a record, which may be about a person.
-    fn reach(
+    pub(crate) fn reach(
         &self,
         section: &Section,
         share: &ShareId,

@@ -176,6 +176,18 @@ impl<S: Store> Overlay<S> {
         self.write(key, Some(value));
     }
 
+    /// Lets a key read so until [`Overlay::take_back`] is given what this answers.
+    pub fn suppose(&mut self, key: Vec<u8>, value: Vec<u8>) -> Batch {
+        let as_it_was = self.pending.clone();
+        self.write(key, Some(value));
+        as_it_was
+    }
+
+    /// Ends what was supposed: nothing else may have been written since.
+    pub fn take_back(&mut self, as_it_was: Batch) {
+        self.pending = as_it_was;
+    }
+
     /// Forgets what is pending, as a crash before the commit would.
     pub fn abandon(self) -> S {
         self.base
@@ -258,6 +270,24 @@ pub fn scan_over(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_supposed_is_never_written() {
+        let mut overlay = Overlay::new(MemoryStore::default());
+        overlay.write(vec![1], Some(vec![1]));
+        overlay.flush().unwrap();
+        overlay.write(vec![2], Some(vec![2]));
+        for key in [1, 2, 3] {
+            let before = overlay.get(&[key]).unwrap();
+            let as_it_was = overlay.suppose(vec![key], vec![9]);
+            assert_eq!(overlay.get(&[key]).unwrap(), Some(vec![9]));
+            overlay.take_back(as_it_was);
+            assert_eq!(overlay.get(&[key]).unwrap(), before);
+        }
+        overlay.flush().unwrap();
+        let all = [(vec![1], vec![1]), (vec![2], vec![2])];
+        assert_eq!(overlay.abandon().entries, BTreeMap::from(all));
+    }
 
     #[test]
     fn an_overlay_reads_like_the_store_it_will_become() {

@@ -4,7 +4,7 @@
 use serde_json::{Value as Json, json};
 
 use super::cast::{Cast, GUESTS};
-use super::node::{Org, PATIENCE, len, texts};
+use super::node::{Org, PATIENCE, len, pair, texts};
 
 /// How many records of a kind a company would lose.
 fn lost(leaving: &Json, org: &Org, kind: &str) -> u64 {
@@ -113,4 +113,126 @@ fn who_would_lose_what_is_told_before_it_is_taken_back() {
         "{why}"
     );
     assert!(why["hint"].as_str().unwrap().contains("share open"), "{why}");
+}
+
+/// Who would be asked to erase something.
+fn asked(leaving: &Json) -> Vec<&str> {
+    let all = leaving["asked"].as_array().map(Vec::as_slice).unwrap_or_default();
+    all.iter().map(|one| one["org"].as_str().unwrap()).collect()
+}
+
+/// Acme shows customers and what was noted of them to Bright, which may keep copies, and of
+/// customers the name to Cedar; Ann has consented.
+fn tour() -> (Org, Org, Org, String) {
+    let [acme, bright, cedar] =
+        ["Acme Motors", "Bright Agency", "Cedar Consulting"].map(Org::running);
+    pair(&acme, &bright);
+    pair(&acme, &cedar);
+    acme.id_of("share open tour");
+    acme.ok("--yes share grant tour bright-agency --kind customer --fields name,emails --keep");
+    acme.ok("--yes share grant tour bright-agency --kind interaction --fields customer,outcome");
+    acme.ok("--yes share grant tour cedar-consulting --kind customer --fields name");
+    let ann = acme.id_of("customer create name=Ann emails=ann@example.com");
+    acme.ok(&format!("customer consent {ann} give --purpose tour"));
+    let call = acme.id_of(&format!("interaction create customer={ann} outcome=called"));
+    acme.ok(&format!("--yes share add tour {ann} {call}"));
+    for (org, list) in [(&bright, "interaction list"), (&cedar, "customer list")] {
+        org.until(list, PATIENCE, |list| len(list) == 1);
+    }
+    acme.settle();
+    (acme, bright, cedar, ann)
+}
+
+#[test]
+fn what_a_withdrawn_consent_takes_from_whom_is_told_before_it_is_withdrawn() {
+    let (acme, bright, cedar, ann) = tour();
+    let state = || {
+        acme.settle();
+        let consents = acme.ok(&format!("customer consent {ann} show"));
+        (consents, acme.ok(&format!("customer erasures {ann}")))
+    };
+    let before = state();
+
+    let dry = acme.ok(&format!("customer consent {ann} withdraw --dry-run"));
+    assert_eq!((lost(&dry, &bright, "customer"), lost(&dry, &cedar, "customer")), (1, 1));
+    assert_eq!(lost(&dry, &bright, "interaction"), 1, "what was noted goes with it: {dry:#}");
+    let mut all = [&*bright.id, &*cedar.id];
+    all.sort_unstable();
+    let mut told = asked(&dry);
+    told.sort_unstable();
+    assert_eq!(told, all);
+
+    let line = format!("customer consent {ann} withdraw --purpose tour --scope bright-agency");
+    let words = acme.table(&format!("{line} --dry-run")).out;
+    assert!(words.starts_with("This will not be seen any more:"), "{words}");
+    assert!(words.contains("These will be asked to delete it, with copies and notes:"), "{words}");
+    let dry = acme.ok(&format!("{line} --dry-run"));
+    assert_eq!((lost(&dry, &bright, "customer"), lost(&dry, &cedar, "customer")), (1, 0));
+    assert_eq!(asked(&dry), [&*bright.id]);
+    assert!(notes(&dry).contains(&format!("entente customer erasures {ann}")), "{dry:#}");
+    assert_eq!(state(), before, "nothing was done");
+    assert_eq!((len(&bright.ok("customer list")), len(&bright.ok("interaction list"))), (1, 1));
+
+    acme.ok(&line);
+    for list in ["customer list", "interaction list"] {
+        bright.until(list, PATIENCE, |list| len(list) == 0);
+    }
+    let erasures = acme.until(&format!("customer erasures {ann}"), PATIENCE, |told| {
+        len(told) > 0 && told.as_array().unwrap().iter().all(|one| one["state"] == "confirmed")
+    });
+    assert_eq!((len(&erasures), &erasures[0]["org"]), (1, &json!(bright.id)), "{erasures:#}");
+    cedar.until("customer list", PATIENCE, |list| len(list) == 1);
+    let dry = acme.ok(&format!("{line} --dry-run"));
+    assert_eq!((&dry["back"], asked(&dry)), (&Json::Null, vec![]), "it was told once: {dry:#}");
+
+    let received = cedar.ok("customer list")[0]["id"].as_str().unwrap().to_owned();
+    for dry in ["", " --dry-run"] {
+        let said = cedar.call(&format!("customer consent {received} withdraw{dry}"));
+        assert_eq!(said.refused(4).0, "not_allowed", "{dry}");
+        let said = acme.call(&format!("customer consent cus_2222 withdraw{dry}"));
+        assert_eq!(said.refused(1).0, "not_found", "{dry}");
+    }
+}
+
+#[test]
+fn what_a_deletion_takes_from_whom_and_what_stays_is_told_before_it_is_done() {
+    let (acme, bright, cedar, ann) = tour();
+    acme.ok(&format!("customer export --format json --out {}", acme.file("all.json", "")));
+    let line = format!("customer delete {ann}");
+    let dry = acme.ok(&format!("{line} --dry-run"));
+    assert_eq!((lost(&dry, &bright, "customer"), lost(&dry, &cedar, "customer")), (1, 1));
+    assert_eq!(lost(&dry, &bright, "interaction"), 1, "nobody is asked for it any more: {dry:#}");
+    let told = notes(&dry);
+    assert!(told.contains("Bright Agency keeps the copies it has made"), "{dry:#}");
+    assert!(!told.contains("Cedar Consulting keeps"), "{dry:#}");
+    for name in ["Bright Agency", "Cedar Consulting"] {
+        let receipt =
+            format!("{name} is asked to delete it and to confirm: `entente share receipts");
+        assert!(told.contains(&receipt), "{dry:#}");
+    }
+    assert!(told.contains("it stays in an exported file"), "{dry:#}");
+    acme.settle();
+    assert_eq!(acme.ok(&format!("customer show {ann}"))["id"], *ann, "nothing was done");
+    assert_eq!((len(&bright.ok("customer list")), len(&cedar.ok("customer list"))), (1, 1));
+    assert_eq!(len(&acme.ok("share receipts tour")), 0);
+
+    acme.ok(&line);
+    for (org, list) in
+        [(&bright, "customer list"), (&bright, "interaction list"), (&cedar, "customer list")]
+    {
+        org.until(list, PATIENCE, |list| len(list) == 0);
+    }
+    let receipts = acme.until("share receipts tour", PATIENCE, |told| {
+        len(told) > 0 && told.as_array().unwrap().iter().all(|one| one["state"] == "confirmed")
+    });
+    for org in [&bright, &cedar] {
+        let its = |one: &&Json| one["org"] == *org.id;
+        assert!(receipts.as_array().unwrap().iter().any(|one| its(&one)), "{receipts:#}");
+    }
+    let event = acme.id_of("event create title=Quiet");
+    let dry = acme.ok(&format!("event delete {event} --dry-run"));
+    assert_eq!((&dry["first"], &dry["back"]), (&json!(false), &Json::Null), "no partner sees it");
+    for dry in ["", " --dry-run"] {
+        assert_eq!(acme.call(&format!("{line}{dry}")).refused(1).0, "not_found", "{dry}");
+    }
 }

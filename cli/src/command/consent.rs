@@ -5,6 +5,7 @@ use entente_node::api::address::encoded;
 use entente_node::api::customer::{
     Consent, Consented, GiveConsent, GiveConsentToMany, WithdrawConsent,
 };
+use entente_node::api::share::Leaving;
 
 use crate::error::CliError;
 use crate::output::{EMPTY, count, moment, short};
@@ -55,6 +56,9 @@ enum ConsentVerb {
         /// Partners, with commas between [default: all of them]
         #[arg(long, value_name = "P,…", value_delimiter = ',')]
         scope: Vec<String>,
+        /// Only tell who would lose what
+        #[arg(long)]
+        dry_run: bool,
     },
     /// What they agreed to
     Show,
@@ -86,10 +90,14 @@ pub fn consent(session: &mut Session<'_>, args: ConsentArgs) -> Result<(), CliEr
                 client.post(&at(&args.id.unwrap_or_default()), &consent)?;
             session.print(&consents, |consents| list(consents))
         }
-        ConsentVerb::Withdraw { purpose, scope } => {
+        ConsentVerb::Withdraw { purpose, scope, dry_run } => {
             let id = args.id.ok_or_else(one_only)?;
             let path = format!("{}/withdraw", at(&id));
-            let order = WithdrawConsent { purpose, scope };
+            let order = WithdrawConsent { purpose, scope, dry_run };
+            if dry_run {
+                let leaving: Leaving = client.post(&path, &order)?;
+                return session.print_leaving(&leaving);
+            }
             let consents: Vec<Consent> = client.post(&path, &order)?;
             session.print(&consents, |consents| list(consents))
         }

@@ -6,6 +6,7 @@ use entente_node::api::erasure::{EraseCustomer, Erased, Erasure, Forgetting};
 use entente_node::api::receipt::ReceiptState;
 
 use crate::error::CliError;
+use crate::leaving::asked;
 use crate::output::moment;
 use crate::session::Session;
 use crate::table::Table;
@@ -59,12 +60,7 @@ fn what_goes(forgetting: &Forgetting) -> String {
     if forgetting.asked.is_empty() {
         return text + "\nNo partner was shown it.\n";
     }
-    text += "\nThese will be asked to delete it, with copies and notes:\n\n";
-    let mut table = Table::new(["COMPANY", "SHARE"]);
-    for one in &forgetting.asked {
-        table.row([one.org.name.clone(), one.share.clone()]);
-    }
-    text + &table.text()
+    text + "\n" + &asked(&forgetting.asked)
 }
 
 fn words(erasures: &[Erasure]) -> String {

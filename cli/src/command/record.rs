@@ -5,6 +5,7 @@ use entente_node::api::address::encoded;
 use entente_node::api::record::{
     Change, Conflict, HistoryParams, ListParams, Record, Resolve, Undo, Whose,
 };
+use entente_node::api::share::Leaving;
 use entente_node::api::{Done, Made};
 use entente_protocol::vocabulary::{self, Kind};
 use serde_json::{Value as Json, json};
@@ -61,6 +62,9 @@ pub enum RecordVerb {
     Delete {
         /// Its id
         id: String,
+        /// Only tell who would lose what
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Who changed what, newest first
     History {
@@ -119,7 +123,11 @@ pub fn record(session: &mut Session<'_>, kind: Kind, verb: RecordVerb) -> Result
             let record: Record = client.patch(&at(&id), &values(fields)?)?;
             session.print(&record, show)
         }
-        RecordVerb::Delete { id } => {
+        RecordVerb::Delete { id, dry_run: true } => {
+            let leaving: Leaving = client.get(&format!("{}/delete/preview", at(&id)))?;
+            session.print_leaving(&leaving)
+        }
+        RecordVerb::Delete { id, dry_run: false } => {
             let done: Done = client.delete(&at(&id))?;
             session.print(&done, |_| String::new())
         }

@@ -44,6 +44,9 @@ pub struct WithdrawConsent {
     /// Partners, or empty for all of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scope: Vec<String>,
+    /// Only tell who would lose what.
+    #[serde(default)]
+    pub dry_run: bool,
 }
 
 /// One consent of one customer.

@@ -27,7 +27,7 @@ pub struct Forgetting {
     pub asked: Vec<Asked>,
 }
 
-/// A partner that would be asked to erase a customer.
+/// A partner that would be asked to erase what it was shown of a customer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Asked {
     /// The share.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Org;
+use super::erasure::Asked;
 use super::grant::Grant;
 use super::record::Record;
 use crate::policy::Reshare;
@@ -136,6 +137,9 @@ pub struct Leaving {
     /// Who would no longer see which fields of how many records.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub back: Vec<LeavingTo>,
+    /// Who would be asked to erase it, with copies and notes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<Asked>,
     /// What is sent again to those who have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resent: Option<Resent>,

@@ -35,15 +35,18 @@ pub async fn give(
     app.call(move |replica| consent::give(replica, &id, &order)).await
 }
 
-/// Notes that a consent is no longer given.
+/// Notes that a consent is no longer given; with `dry_run`, tells who would lose what.
 #[utoipa::path(post, path = "/api/v1/customers/{id}/consent/withdraw", tag = "customers", params(("id" = String, Path)), request_body = WithdrawConsent,
-    responses((status = 200, body = Vec<Consent>)))]
+    responses((status = 200, body = Vec<Consent>, description = "for a dry run what would not be seen any more")))]
 pub async fn withdraw(
     State(app): State<App>,
     Path(id): Path<String>,
     Body(order): Body<WithdrawConsent>,
-) -> Answer<Vec<Consent>> {
-    app.call(move |replica| consent::withdraw(replica, &id, &order)).await
+) -> Result<Response, Failure> {
+    if order.dry_run {
+        return app.respond(move |replica| consent::preview_withdraw(replica, &id, &order)).await;
+    }
+    app.respond(move |replica| consent::withdraw(replica, &id, &order)).await
 }
 
 /// Notes a consent of every customer that a selector fits.

@@ -37,7 +37,7 @@ use super::{
         policy::with, policy::presets, policy::export, policy::apply, policy::approve,
         policy::configure, policy::missing_fields,
         record::list, record::create, record::show, record::show_any, record::set, record::delete,
-        record::history, record::undo, record::all_conflicts, record::conflicts, record::resolve,
+        record::preview_delete, record::history, record::undo, record::all_conflicts, record::conflicts, record::resolve,
         record::roster, record::add_participations,
         customer::consents, customer::give, customer::withdraw, customer::give_to_many,
         customer::import, customer::export, erasure::erase, erasure::erasures, erasure::adopt,

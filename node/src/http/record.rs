@@ -12,6 +12,7 @@ use crate::api::record::{
     AddParticipations, Change, Conflict, HistoryParams, ListParams, Participations, Record,
     Resolve, RosterRow, Undo, Values,
 };
+use crate::api::share::Leaving;
 use crate::api::{self, Done, Made, address};
 use crate::service::record::Part;
 use crate::service::{participation, record};
@@ -123,6 +124,17 @@ pub async fn delete(
     app.call(delete).await
 }
 
+/// Tells who would lose what if an own record were deleted.
+#[utoipa::path(get, path = "/api/v1/{kind}/{id}/delete/preview", tag = "records", params(("kind" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = Leaving)))]
+pub async fn preview_delete(
+    State(app): State<App>,
+    Path((word, id)): Path<(String, String)>,
+) -> Answer<Leaving> {
+    let kind = kind(&word)?;
+    app.call(move |replica| record::preview_delete(replica, kind, &id)).await
+}
+
 /// The changes of a record, newest first.
 #[utoipa::path(get, path = "/api/v1/{kind}/{id}/history", tag = "records", params(("kind" = String, Path), ("id" = String, Path), HistoryParams),
     responses((status = 200, body = Vec<Change>)))]
@@ -194,7 +206,7 @@ pub async fn roster(State(app): State<App>, Path(id): Path<String>) -> Answer<Ve
 
 /// Adds customers or staff to an event; with `dry_run`, tells what would leave.
 #[utoipa::path(post, path = "/api/v1/events/{id}/participations", tag = "records", params(("id" = String, Path)), request_body = AddParticipations,
-    responses((status = 201, body = Participations), (status = 200, body = crate::api::share::Leaving, description = "dry run")))]
+    responses((status = 201, body = Participations), (status = 200, body = Leaving, description = "dry run")))]
 pub async fn add_participations(
     State(app): State<App>,
     Path(event): Path<String>,

@@ -3,6 +3,7 @@
 use entente_protocol::book::Address;
 use entente_protocol::facet::Edit;
 use entente_protocol::id::OrgId;
+use entente_protocol::policy::Proposal;
 use entente_protocol::time::Millis;
 use entente_protocol::value::Value;
 use entente_protocol::view::{From, ListQuery};
@@ -10,8 +11,9 @@ use entente_protocol::vocabulary::{self, Kind};
 use serde_json::{Map, Value as Json};
 
 use super::record::selector;
-use super::{Answer, CHUNK, Replica, when};
+use super::{Answer, CHUNK, Problem, Replica, disclosure, erasure, outlook, when};
 use crate::api::customer::{Consent, Consented, GiveConsent, GiveConsentToMany, WithdrawConsent};
+use crate::api::share::Leaving;
 
 /// A consent to be noted, or its end.
 #[derive(Debug, Clone)]
@@ -40,6 +42,34 @@ pub fn give(replica: &mut Replica, id: &str, order: &GiveConsent) -> Answer<Vec<
 
 /// Notes that a consent is no longer given.
 pub fn withdraw(replica: &mut Replica, id: &str, order: &WithdrawConsent) -> Answer<Vec<Consent>> {
+    let (at, note) = withdrawal(replica, id, order)?;
+    write(replica, &at, &note)?;
+    show(replica, &at.text())
+}
+
+/// Who would lose what if a consent were withdrawn, and who would be asked to erase it.
+pub fn preview_withdraw(
+    replica: &mut Replica,
+    id: &str,
+    order: &WithdrawConsent,
+) -> Answer<Leaving> {
+    let (at, note) = withdrawal(replica, id, order)?;
+    let Some(consent) = noted(replica, &at, &note)? else { return Ok(Leaving::default()) };
+    let mut leaving = replica.if_it_read(&at, "consent", consent, |replica, shares| {
+        let mut leaving = outlook::leaving_in(replica, shares, &Proposal::default())?;
+        leaving.asked = erasure::asked(replica, &replica.without_consent_now(&at)?);
+        Ok::<_, Problem>(leaving)
+    })??;
+    if !leaving.asked.is_empty() {
+        let told =
+            format!("who has confirmed is told by `entente customer erasures {}`", at.text());
+        leaving.notes.push(told);
+    }
+    leaving.notes.extend(disclosure::files(replica, &at.record())?);
+    Ok(leaving)
+}
+
+fn withdrawal(replica: &mut Replica, id: &str, order: &WithdrawConsent) -> Answer<(Address, Note)> {
     let at = replica.find_record(id, Some(Kind::Customer))?;
     let note = Note {
         purpose: order.purpose.clone(),
@@ -49,20 +79,22 @@ pub fn withdraw(replica: &mut Replica, id: &str, order: &WithdrawConsent) -> Ans
         basis: None,
         given: false,
     };
-    write(replica, &at, &note)?;
-    show(replica, &at.text())
+    Ok((at, note))
 }
 
 /// Adds an entry to a customer's consents; false if the same is noted already.
 pub fn write(replica: &mut Replica, at: &Address, note: &Note) -> Answer<bool> {
+    let Some(consent) = noted(replica, at, note)? else { return Ok(false) };
+    replica.edit(at, vec![Edit::Put("consent".into(), consent)])?;
+    Ok(true)
+}
+
+/// A customer's consents with one more entry; none if the same is noted already.
+fn noted(replica: &mut Replica, at: &Address, note: &Note) -> Answer<Option<Value>> {
     let view = replica.record(at)?;
     let mut entries = entries(view.fields.get("consent").and_then(Option::as_ref));
-    if !add(&mut entries, note, replica.now()) {
-        return Ok(false);
-    }
-    let value = Value::Json(vocabulary::canonical_json(&Json::Array(entries)));
-    replica.edit(at, vec![Edit::Put("consent".into(), value)])?;
-    Ok(true)
+    let new = add(&mut entries, note, replica.now());
+    Ok(new.then(|| Value::Json(vocabulary::canonical_json(&Json::Array(entries)))))
 }
 
 /// The entries of a `consent` field.

@@ -3,7 +3,7 @@
 
 use entente_protocol::book::Address;
 use entente_protocol::disclosure::{self, Export};
-use entente_protocol::id::OrgId;
+use entente_protocol::id::{OrgId, RecordId};
 use entente_protocol::time::Millis;
 use entente_protocol::value::Value;
 use entente_protocol::vocabulary::Kind;
@@ -51,6 +51,18 @@ pub fn report(replica: &mut Replica, id: &str) -> Answer<Report> {
         name,
         at: replica.now(),
         items,
+    })
+}
+
+/// Into how many files a customer was exported: those stay whatever becomes of it here.
+pub fn files(replica: &Replica, customer: &RecordId) -> Answer<Option<String>> {
+    let id = Kind::Customer.id_text(customer);
+    Ok(match replica.disclosures(customer)?.exports.len() {
+        0 => None,
+        1 => Some(format!("it stays in an exported file: `entente customer disclosures {id}`")),
+        more => {
+            Some(format!("it stays in {more} exported files: `entente customer disclosures {id}`"))
+        }
     })
 }
 

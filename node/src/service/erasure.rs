@@ -1,6 +1,9 @@
 //! Forgetting customers, and adopting what partners let this org keep.
 
+use std::collections::BTreeSet;
+
 use entente_protocol::forget;
+use entente_protocol::id::{OrgId, ShareId};
 use entente_protocol::vocabulary::Kind;
 
 use super::{Answer, Replica, ending, shown, when};
@@ -17,14 +20,20 @@ pub fn erase(replica: &mut Replica, id: &str, order: EraseCustomer) -> Answer<Er
 /// What erasing a customer would take, and who would be asked.
 pub fn preview(replica: &mut Replica, id: &str) -> Answer<Forgetting> {
     let at = replica.find_record(id, Some(Kind::Customer))?;
-    let forget::Forgetting { records, asked } = replica.would_forget(&at)?;
-    let asked = asked
-        .iter()
-        .map(|(share, org)| Asked { share: share.to_string(), org: shown::org(replica, org) });
+    let forget::Forgetting { records, asked: orgs } = replica.would_forget(&at)?;
     Ok(Forgetting {
         records: records.iter().map(|(kind, record)| kind.id_text(record)).collect(),
-        asked: asked.collect(),
+        asked: asked(replica, &orgs),
     })
+}
+
+/// Who would be asked to erase what it was shown, share by share.
+pub fn asked(replica: &Replica, orgs: &BTreeSet<(ShareId, OrgId)>) -> Vec<Asked> {
+    let one = |(share, org): &(ShareId, OrgId)| Asked {
+        share: share.to_string(),
+        org: shown::org(replica, org),
+    };
+    orgs.iter().map(one).collect()
 }
 
 /// Who was asked to erase a customer, and who has confirmed it; also of one that is forgotten.

@@ -1,14 +1,72 @@
 //! What a change of a share's rules would show, hide and cost, as people are told before it is made.
 
+use std::collections::BTreeSet;
+
 use entente_protocol::id::{GrantId, OrgId, ShareId};
 use entente_protocol::plan::Warning;
 use entente_protocol::policy::{Proposal, Sight};
-use entente_protocol::sharing::NewGrant;
+use entente_protocol::sharing::{GrantState, NewGrant};
 use entente_protocol::statement::Scope;
 use entente_protocol::vocabulary::Kind;
 
 use super::{Answer, Replica, seeing, shown};
 use crate::api::share::{Leaving, LeavingTo, Resent};
+
+/// What would come of a proposal in each of several shares.
+pub fn leaving_in(
+    replica: &Replica,
+    shares: &BTreeSet<ShareId>,
+    proposal: &Proposal,
+) -> Answer<Leaving> {
+    let mut all = Leaving::default();
+    for share in shares {
+        join(&mut all, leaving(replica, share, proposal)?);
+    }
+    Ok(all)
+}
+
+/// Adds what would come of a change in another share.
+pub fn join(all: &mut Leaving, part: Leaving) {
+    all.first |= part.first;
+    all.to.extend(part.to);
+    all.held_back.extend(part.held_back);
+    all.back.extend(part.back);
+    all.asked.extend(part.asked);
+    all.notes.extend(part.notes);
+    if let Some(more) = part.resent {
+        let resent = all.resent.get_or_insert_default();
+        resent.records += more.records;
+        resent.to.extend(more.to);
+        resent.to.sort();
+        resent.to.dedup();
+    }
+}
+
+/// What stays where a record goes: copies that partners were let keep, and a receipt from each.
+pub fn staying(
+    replica: &Replica,
+    shares: &BTreeSet<ShareId>,
+    leaving: &Leaving,
+) -> Answer<Vec<String>> {
+    let mut notes = BTreeSet::new();
+    for share in shares {
+        for (grant, state) in replica.share(share)?.grants {
+            let Scope::Fields { kind, keep, .. } = grant.scope else { continue };
+            let to = grant.to.org.to_string();
+            let loses = |row: &LeavingTo| row.org.org == to && row.kind == kind;
+            let counts = state == GrantState::Active && grant.section == replica.me().org;
+            if counts && leaving.back.iter().any(loses) {
+                let name = shown::org(replica, &grant.to.org).name;
+                notes.extend(keep.then(|| format!("{name} keeps the copies it has made")));
+                let share = replica.share_name(share).unwrap_or_default();
+                notes.insert(format!(
+                    "{name} is asked to delete it and to confirm: `entente share receipts {share}`"
+                ));
+            }
+        }
+    }
+    Ok(notes.into_iter().collect())
+}
 
 /// What would come of a proposal.
 pub fn leaving(replica: &Replica, share: &ShareId, proposal: &Proposal) -> Answer<Leaving> {

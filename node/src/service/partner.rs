@@ -92,10 +92,9 @@ pub fn preview_remove(replica: &mut Replica, name: &str) -> Answer<Leaving> {
         let end = replica.revocable(&share.id, &org);
         if !end.is_empty() {
             let proposal = Proposal { end, ..Proposal::default() };
-            let part = outlook::leaving(replica, &share.id, &proposal)?;
-            all.first |= part.first;
-            all.back.extend(part.back);
-            all.notes.extend(part.notes.iter().map(|note| format!("{}: {note}", share.name)));
+            let mut part = outlook::leaving(replica, &share.id, &proposal)?;
+            part.notes.iter_mut().for_each(|note| *note = format!("{}: {note}", share.name));
+            outlook::join(&mut all, part);
         }
     }
     Ok(all)

@@ -3,6 +3,7 @@
 use data_encoding::HEXLOWER;
 use entente_protocol::book::Address;
 use entente_protocol::facet::Edit;
+use entente_protocol::policy::Proposal;
 use entente_protocol::select::Selector;
 use entente_protocol::value::{Fields, Value};
 use entente_protocol::view::{From, ListQuery, RecordView};
@@ -10,8 +11,9 @@ use entente_protocol::vocabulary::{self, Kind, ValueError};
 use serde_json::Value as Json;
 
 use super::problem::Problem;
-use super::{Answer, Replica, shown};
+use super::{Answer, Replica, disclosure, outlook, shown};
 use crate::api::record::{Change, Conflict, ListParams, Record, Resolve, RosterRow, Values, Whose};
+use crate::api::share::Leaving;
 use crate::api::{Done, Made};
 
 /// The state of a record as an entity tag: changes whenever anything shown of it changes.
@@ -80,6 +82,21 @@ pub fn delete(replica: &mut Replica, kind: Kind, id: &str, expected: Option<&str
     let at = expect(replica, kind, id, expected)?;
     replica.delete(&at)?;
     Ok(Done {})
+}
+
+/// Who would lose what if an own record were deleted, and what would stay with whom.
+pub fn preview_delete(replica: &mut Replica, kind: Kind, id: &str) -> Answer<Leaving> {
+    let at = replica.find_record(id, Some(kind))?;
+    let gone = Proposal { take_out: vec![at.record()], ..Proposal::default() };
+    let mut leaving = replica.if_deleted(&at, |replica, shares| {
+        let mut leaving = outlook::leaving_in(replica, shares, &gone)?;
+        leaving.notes.extend(outlook::staying(replica, shares, &leaving)?);
+        Ok::<_, Problem>(leaving)
+    })??;
+    if kind == Kind::Customer {
+        leaving.notes.extend(disclosure::files(replica, &at.record())?);
+    }
+    Ok(leaving)
 }
 
 fn expect(replica: &mut Replica, kind: Kind, id: &str, expected: Option<&str>) -> Answer<Address> {

@@ -125,10 +125,7 @@ pub fn preview_place(replica: &mut Replica, share: &str, order: &Place) -> Answe
     let mut all = Leaving::default();
     for (kind, of_kind) in by_kind(&records) {
         let (to, held) = replica.preview_place(&share, kind, &of_kind)?;
-        let part = shown::leaving(replica, kind, &to, &held);
-        all.first |= part.first;
-        all.to.extend(part.to);
-        all.held_back.extend(part.held_back);
+        outlook::join(&mut all, shown::leaving(replica, kind, &to, &held));
     }
     Ok(all)
 }

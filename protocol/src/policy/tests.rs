@@ -1,7 +1,9 @@
 //! What an outlook tells is what comes of a change; a change is whole or not at all.
 
 use super::*;
+use crate::book::Address;
 use crate::seeing::May;
+use crate::value::Value;
 use crate::world::{World, fields};
 
 const A: usize = 0;
@@ -129,6 +131,88 @@ fn what_an_outlook_tells_is_what_comes_of_it() {
             .map(|((record, _), _)| *record)
             .collect();
         assert_eq!(told.resent, moved.len() as u64, "step {step}");
+    }
+}
+
+/// A consent for these orgs; none for everybody.
+fn entry(status: &str, scope: &[OrgId]) -> String {
+    let scope: Vec<String> = scope.iter().map(|org| format!("\"{org}\"")).collect();
+    let scope = match &*scope.join(",") {
+        "" => String::new(),
+        orgs => format!("\"scope\":[{orgs}],"),
+    };
+    format!("{{\"purpose\":\"launch\",{scope}\"status\":\"{status}\"}}")
+}
+
+#[test]
+fn what_is_told_of_a_change_of_the_book_is_what_comes_of_it() {
+    let (mut world, share) = world(6);
+    world.grant(A, B, share, A, fields(Kind::Customer, &["name", "region"], false), 0).unwrap();
+    let consent = |entries: &[String]| format!("[{}]", entries.join(","));
+    let given = consent(&[entry("given", &[])]);
+    let [ann, eve] = ["Ann", "Eve"].map(|name| {
+        world.create(A, Kind::Customer, &[("name", name), ("region", "x"), ("consent", &given)])
+    });
+    world.place(A, share, Kind::Customer, &[ann, eve]);
+    let firm = world.replica(A).placed(&share, Kind::Customer).unwrap()[0];
+    world.settle();
+    let not_b = consent(&[entry("given", &[]), entry("withdrawn", &[world.id(B)])]);
+    let nobody = consent(&[entry("given", &[]), entry("withdrawn", &[])]);
+    // Who loses it, and who is ordered to erase it; a second time nobody is.
+    for (step, (record, reads, lose, asked)) in [
+        (ann, Some(&not_b), vec![B], vec![B]),
+        (ann, Some(&not_b), vec![], vec![]),
+        (ann, Some(&nobody), vec![C], vec![C]),
+        (ann, None, vec![], vec![]),
+        (eve, None, vec![B, C], vec![]),
+        (firm, None, vec![B, C], vec![]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let at = Address::Own { kind: Kind::Customer, record };
+        let (before, stood) = (sights(&world, &share), homes(&world, &share));
+        let (told, orders) = world
+            .act(A, |r| match reads {
+                Some(text) => {
+                    r.if_it_read(&at, "consent", Value::Json(text.clone()), |r, shares| {
+                        assert!(shares.contains(&share));
+                        let told = r.outlook(&share, &Proposal::default())?;
+                        Ok((told, r.without_consent_now(&at)?))
+                    })?
+                }
+                None => r.if_deleted(&at, |r, _| {
+                    let gone = Proposal { take_out: vec![record], ..Proposal::default() };
+                    Ok((r.outlook(&share, &gone)?, BTreeSet::new()))
+                })?,
+            })
+            .unwrap();
+        world.settle();
+        let untouched = (sights(&world, &share), homes(&world, &share));
+        assert_eq!(untouched, (before.clone(), stood), "step {step}: nothing was done");
+        let known = world.replica(A).erasures(&record).unwrap().len();
+        let done = match reads {
+            Some(text) => {
+                let edit = crate::facet::Edit::Put("consent".into(), Value::Json(text.clone()));
+                world.act(A, |r| r.edit(&at, vec![edit]))
+            }
+            None => world.act(A, |r| r.delete(&at)),
+        };
+        done.unwrap();
+        world.settle();
+        let mut lost = told.lost;
+        lost.sort();
+        assert_eq!(lost, count(&world, &sights(&world, &share), &before), "step {step}");
+        let orgs =
+            |orgs: &[usize]| -> BTreeSet<OrgId> { orgs.iter().map(|o| world.id(*o)).collect() };
+        assert_eq!(lost.iter().map(|s| s.org).collect::<BTreeSet<_>>(), orgs(&lose), "step {step}");
+        assert_eq!(
+            orders,
+            orgs(&asked).into_iter().map(|org| (share, org)).collect(),
+            "step {step}"
+        );
+        let erasures = world.replica(A).erasures(&record).unwrap();
+        assert_eq!(erasures.len() - known, asked.len(), "step {step}");
     }
 }
 

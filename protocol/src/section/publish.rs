@@ -181,6 +181,20 @@ impl Replica {
         Ok(())
     }
 
+    /// Where an own record is placed and, of a customer, what is noted about it.
+    pub(crate) fn placed_with(
+        &self,
+        kind: Kind,
+        record: &RecordId,
+    ) -> Result<Vec<(ShareId, Kind, RecordId)>, Refusal> {
+        let mut placed = match kind {
+            Kind::Customer => self.placed_about(record)?,
+            Kind::Event | Kind::Participation | Kind::Interaction | Kind::Followup => Vec::new(),
+        };
+        placed.extend(self.shares_of(record)?.into_iter().map(|share| (share, kind, *record)));
+        Ok(placed)
+    }
+
     /// Placed records that name a customer, by what was noted of it: never read from all of them.
     fn placed_about(&self, customer: &RecordId) -> Result<Vec<(ShareId, Kind, RecordId)>, Refusal> {
         let mut noted = Vec::new();
