@@ -15,19 +15,19 @@ use crate::plan::{self, Rule, Slot};
 use crate::refusal::Refusal;
 use crate::replica::Replica;
 use crate::select::Selector;
-use crate::sharing::Leaving;
 use crate::statement::{Body, Nonce32, RecordTurn, Scope};
 use crate::time::Millis;
 use crate::value::{Fields, Value};
-use crate::view::{From, ListQuery};
 use crate::vocabulary::Kind;
 
 mod kept;
+mod place;
 mod publish;
 mod replan;
 mod sight;
 mod weight;
 
+pub use place::{Held, Placed};
 use sight::Sight;
 pub(crate) use sight::Unseen;
 pub(crate) use weight::Weight;
@@ -107,21 +107,8 @@ impl Section {
     }
 }
 
-/// A record that was not placed, or not for everybody.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
-    /// The record in the book.
-    pub record: RecordId,
-    /// From whom; none means from everybody.
-    pub org: Option<OrgId>,
-    /// Why.
-    pub reason: HeldBack,
-}
-
 /// Records whose moves become durable together while a plan is carried out.
 const MOVES_AT_ONCE: usize = 1024;
-/// Records looked through at once for a selection.
-const PAGE: usize = 1024;
 
 /// First leaves to be written, by kind and home.
 type Entries = BTreeMap<CompartmentId, Vec<(RecordId, u32, Fields)>>;
@@ -140,15 +127,6 @@ impl Moving {
         turns.push(at);
         unseen.insert(at.record, lost);
     }
-}
-
-/// What placing did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Placed {
-    /// Records that are in the section now.
-    pub published: Vec<RecordId>,
-    /// Records held back.
-    pub held_back: Vec<Held>,
 }
 
 impl Replica {
@@ -213,49 +191,6 @@ impl Replica {
         Ok(self.read(&keys::placements(record))?.unwrap_or_default())
     }
 
-    /// Places own records in this org's section of a share, and publishes what its rules let out.
-    pub fn place(
-        &mut self,
-        share: &ShareId,
-        kind: Kind,
-        records: &[RecordId],
-    ) -> Result<Placed, Refusal> {
-        self.check_decides()?;
-        self.check_open(share)?;
-        self.publishing_grant(share, kind)?;
-        let mut placed = Placed::default();
-        let audience = self.audience(share, kind);
-        // By id in the share: readers store them in the order of these.
-        let mut new: BTreeMap<RecordId, RecordId> = BTreeMap::new();
-        for record in records {
-            let Some(row) = self.book_row(kind, record)? else {
-                return Err(Refusal::NotOwn { text: kind.id_text(record) });
-            };
-            self.check_placeable(kind, record)?;
-            if !self.consents(share, kind, record, &row.fields, &audience, &mut placed)? {
-                continue;
-            }
-            placed.published.push(*record);
-            if self.publication(share, record)?.is_none() {
-                let id = self.share_record(share, record)?;
-                self.note_subject(share, &id, kind, record, &row.fields)?;
-                new.insert(id, *record);
-            }
-        }
-        for (id, record) in &new {
-            let before: Option<Publication> = self.read(&keys::withdrawn(share, record))?;
-            let (turn, past) = before.map_or_else(Default::default, |b| (b.turn, b.past));
-            let publication = Publication { kind, record: *id, turn, homes: BTreeMap::new(), past };
-            self.put_publication(share, record, &publication)?;
-        }
-        let new: Vec<RecordId> = new.into_values().collect();
-        if !self.publish_new(share, kind, &new)? {
-            self.reconcile(share)?;
-        }
-        self.refresh_references(share, kind, &new)?;
-        Ok(placed)
-    }
-
     pub(crate) fn put_publication(
         &mut self,
         share: &ShareId,
@@ -287,127 +222,6 @@ impl Replica {
         let mut shares = self.shares_of(record)?;
         shares.retain(|other| other != share);
         self.put(&keys::placements(record), codec::to_bytes(&shares))
-    }
-
-    /// Own records that a selector selects and that may be placed, by id in the share.
-    pub fn placeable(
-        &self,
-        share: &ShareId,
-        kind: Kind,
-        selector: &Selector,
-    ) -> Result<Vec<RecordId>, Refusal> {
-        self.check_open(share)?;
-        self.publishing_grant(share, kind)?;
-        let mut found: BTreeMap<RecordId, RecordId> = BTreeMap::new();
-        let mut query = ListQuery::of(kind);
-        (query.from, query.selector, query.limit) = (From::Own, selector.clone(), PAGE);
-        loop {
-            let page = self.list(&query)?;
-            for record in page.records.iter().map(|view| view.at.record()) {
-                if self.check_placeable(kind, &record).is_ok() {
-                    found.insert(self.share_record(share, &record)?, record);
-                }
-            }
-            match page.next {
-                Some(next) => query.after = Some(next),
-                None => return Ok(found.into_values().collect()),
-            }
-        }
-    }
-
-    /// Places those of some own records that a selector still selects.
-    pub fn place_selected(
-        &mut self,
-        share: &ShareId,
-        kind: Kind,
-        selector: &Selector,
-        records: &[RecordId],
-    ) -> Result<Placed, Refusal> {
-        let mut still = Vec::new();
-        for record in records {
-            let row = self.book_row(kind, record)?;
-            let selected = row.is_some_and(|row| selector.selects(kind, &row.fields));
-            if selected && self.check_placeable(kind, record).is_ok() {
-                still.push(*record);
-            }
-        }
-        self.place(share, kind, &still)
-    }
-
-    /// Keeps a selection up to date: records that come to be selected are placed by themselves.
-    pub fn keep_placing(
-        &mut self,
-        share: &ShareId,
-        kind: Kind,
-        selector: &str,
-    ) -> Result<(), Refusal> {
-        self.check_decides()?;
-        Selector::parse(kind, selector)?;
-        self.put(&keys::selection(share, kind), codec::to_bytes(&selector.to_owned()))
-    }
-
-    /// Places a record of the book into every share whose standing selection selects it.
-    pub(crate) fn place_live(&mut self, kind: Kind, record: &RecordId) -> Result<(), Refusal> {
-        for share in self.grants.shares().copied().collect::<Vec<_>>() {
-            let Some(text) = self.read::<String>(&keys::selection(&share, kind))? else { continue };
-            let Some(row) = self.book_row(kind, record)? else { return Ok(()) };
-            let selected = Selector::parse(kind, &text)?.selects(kind, &row.fields);
-            let open = self.check_open(&share).and_then(|()| self.publishing_grant(&share, kind));
-            let may = open.and_then(|_| self.check_placeable(kind, record));
-            if selected && may.is_ok() && self.publication(&share, record)?.is_none() {
-                self.place(&share, kind, &[*record])?;
-            }
-        }
-        Ok(())
-    }
-
-    /// What placing records would let out, by rule; and what would be held back.
-    pub fn preview_place(
-        &self,
-        share: &ShareId,
-        kind: Kind,
-        records: &[RecordId],
-    ) -> Result<(Vec<Leaving>, Vec<Held>), Refusal> {
-        self.check_open(share)?;
-        self.publishing_grant(share, kind)?;
-        let audience = self.audience(share, kind);
-        let mut placed = Placed::default();
-        let mut shown = Vec::new();
-        for record in records {
-            let Some(row) = self.book_row(kind, record)? else {
-                return Err(Refusal::NotOwn { text: kind.id_text(record) });
-            };
-            self.check_placeable(kind, record)?;
-            if self.consents(share, kind, record, &row.fields, &audience, &mut placed)? {
-                shown.push(row.fields);
-            }
-        }
-        Ok((self.preview_new(share, kind, &shown)?, placed.held_back))
-    }
-
-    /// What records with these fields would let out, one entry a rule.
-    pub(crate) fn preview_new(
-        &self,
-        share: &ShareId,
-        kind: Kind,
-        records: &[Fields],
-    ) -> Result<Vec<Leaving>, Refusal> {
-        let section = self.rules(share)?;
-        let mut leaving: BTreeMap<GrantId, Leaving> = BTreeMap::new();
-        for rule in section.rules.iter().filter(|rule| rule.kind == kind) {
-            let fields = rule.fields.iter().cloned().collect();
-            let none = Leaving { org: rule.org, kind, fields, records: 0, held_back: 0 };
-            leaving.insert(rule.grant, none);
-        }
-        for fields in records {
-            let person = self.person(kind, fields)?;
-            for grant in self.reach(&section, share, kind, fields, person.as_ref()) {
-                if let Some(leaving) = leaving.get_mut(&grant) {
-                    leaving.records += 1;
-                }
-            }
-        }
-        Ok(leaving.into_values().collect())
     }
 
     /// Orgs that rules of this section are for.
@@ -517,27 +331,6 @@ impl Replica {
             person.is_none_or(|p| consent::consent_allows(p, &purpose, org, self.now).is_ok())
         };
         plan::reach(&rules, selects, allows)
-    }
-
-    /// Takes records out of this org's section: erased for its readers.
-    pub fn withdraw(&mut self, share: &ShareId, records: &[RecordId]) -> Result<u64, Refusal> {
-        self.check_decides()?;
-        let mut removed = 0;
-        let (mut part, mut sight) = (Moving::default(), Sight::default());
-        for record in records {
-            let Some(mut publication) = self.publication(share, record)? else { continue };
-            for home in publication.homes.keys().copied().collect::<Vec<_>>() {
-                let turn = publication.leave(&home).unwrap_or_default();
-                let at = RecordTurn { record: publication.record, turn };
-                let lost = self.out_of_sight(&mut sight, &home, at, &BTreeSet::new());
-                part.erase(&home, at, lost);
-            }
-            removed += 1;
-            self.remove_publication(share, record, &publication)?;
-        }
-        self.erase_all(part)?;
-        self.dirty.sections.insert(*share);
-        Ok(removed)
     }
 }
 
