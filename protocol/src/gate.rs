@@ -255,8 +255,8 @@ impl Replica {
             return Ok((org, statements));
         }
         match approach {
-            Approach::Invited { invite, mac, profile, .. } => {
-                self.check_invite(&org, &session.node, invite, mac)?;
+            Approach::Invited { invite, mac, commitment, profile } => {
+                self.check_invite(&org, &session.node, invite, (mac, commitment))?;
                 let profile = Statement::open(&profile.0).map_err(|_| GateError::BadInvite)?;
                 if !matches!(profile.body(), Body::Profile { .. }) || profile.author() != org {
                     return Err(GateError::BadInvite);
@@ -310,7 +310,7 @@ impl Replica {
                 self.set_stage(conn, Stage::Pairing);
                 Ok(())
             }
-            // The line broke after our nonce was revealed: being let in says that it arrived.
+            // Our nonce was revealed and the line is not taken any more: being let in says that it was.
             None if self.has_revealed_to(&node) => self.on_paired(conn),
             None => {
                 self.greet(conn);

@@ -150,6 +150,8 @@ pub(crate) enum Law {
     CameBack,
     /// An order to erase is passed on only if the publisher said it.
     ForgedOrders,
+    /// A pairing whose line breaks goes on with the same nonces.
+    PairingGoesOn,
     /// No company pairs with itself.
     OwnInvite,
     /// Where a forked log ends says whoever decides next.

@@ -9,6 +9,7 @@ use crate::gate::GateError;
 use crate::id::{Nonce, OrgId, PublicKey, hash};
 use crate::keys;
 use crate::message::{Approach, Blob, Frame, InviteLine};
+use crate::mutation::{Law, broken};
 use crate::partner::{Partner, PartnerState};
 use crate::refusal::Refusal;
 use crate::replica::{Conn, Effect, Replica};
@@ -31,6 +32,19 @@ struct Invite {
     confirm_first: bool,
     #[n(3)]
     spent: bool,
+    /// What the newcomer that spent it committed to, and the nonce that it was welcomed with, until
+    /// the pairing is stored.
+    #[n(4)]
+    welcomed: Option<(Nonce32, Nonce32)>,
+}
+
+impl Invite {
+    /// Whether it is good for a newcomer with this commitment: for the first, and for the same again
+    /// whose line broke before the pairing was stored.
+    fn is_good_for(&self, shown: &Nonce32, now: Millis) -> bool {
+        let again = self.welcomed.is_some_and(|(commitment, _)| commitment == *shown);
+        (again || !self.spent) && self.expires_at > now
+    }
 }
 
 /// A pairing this node has begun by accepting a line.
@@ -38,16 +52,24 @@ struct Invite {
 pub(crate) struct Accepting {
     pub line: InviteLine,
     nonce: Nonce32,
-    /// Whether the inviter has our nonce. Whoever has it could choose its own to fit a code, so
-    /// no other nonce is taken from then on.
-    revealed: bool,
-    /// The inviting node does not take the line.
+    /// The inviter's nonce, once it may have ours. Whoever has that could choose its own to fit a
+    /// code, so no other nonce is taken from then on.
+    welcome: Option<Nonce32>,
+    /// The inviting node does not take the line, or not any more.
     refused: bool,
+}
+
+impl Accepting {
+    /// The line was refused before anything was paired by it.
+    fn turned_away(&self) -> bool {
+        self.refused && self.welcome.is_none()
+    }
 }
 
 /// A pairing at the inviter, between `Welcome` and `Reveal`.
 #[derive(Debug, Clone)]
 pub(crate) struct Welcomed {
+    invite: Nonce,
     commitment: Nonce32,
     nonce: Nonce32,
     confirm_first: bool,
@@ -90,8 +112,8 @@ impl Replica {
     pub fn invite(&mut self, lasts_ms: Millis, confirm_first: bool) -> Result<String, Refusal> {
         let (invite, secret) = (Nonce(self.draw()), Nonce32(self.draw()));
         let expires_at = self.now + lasts_ms;
-        let kept =
-            Invite { secret_hash: secret_hash(&secret), expires_at, confirm_first, spent: false };
+        let secret_hash = secret_hash(&secret);
+        let kept = Invite { secret_hash, expires_at, confirm_first, spent: false, welcomed: None };
         self.put(&keys::invite(&invite.0), codec::to_bytes(&kept))?;
         let line = InviteLine {
             org: self.me.party.org,
@@ -124,7 +146,7 @@ impl Replica {
         }
         let (org, node, addresses) = (line.org, line.node, line.addresses.clone());
         let nonce = Nonce32(self.draw());
-        self.accepting = Some(Accepting { line, nonce, revealed: false, refused: false });
+        self.accepting = Some(Accepting { line, nonce, welcome: None, refused: false });
         for conn in self.connections_of(&node) {
             self.refuse(conn, "pairing_again");
         }
@@ -135,31 +157,35 @@ impl Replica {
 
     /// Whether a pairing with an org was begun here and is not stored on both sides yet.
     pub fn is_pairing(&self, org: &OrgId) -> bool {
-        self.accepting.as_ref().is_some_and(|a| a.line.org == *org && !a.refused)
+        self.accepting.as_ref().is_some_and(|a| a.line.org == *org && !a.turned_away())
     }
 
     /// Whether the line accepted last was one of this org's, and its node did not take it.
     pub fn is_turned_away(&self, org: &OrgId) -> bool {
-        self.accepting.as_ref().is_some_and(|a| a.line.org == *org && a.refused)
+        self.accepting.as_ref().is_some_and(|a| a.line.org == *org && a.turned_away())
     }
 
+    /// Whether the line is still to be shown to its node: until that says that both have paired, or
+    /// does not take it any more. A line that breaks is shown again.
     pub(crate) fn is_accepting(&self, node: &PublicKey) -> bool {
-        let open = |a: &Accepting| a.line.node == *node && !a.revealed && !a.refused;
+        let over = |a: &Accepting| a.welcome.is_some() && broken(Law::PairingGoesOn);
+        let open = |a: &Accepting| a.line.node == *node && !a.refused && !over(a);
         self.accepting.as_ref().is_some_and(open)
     }
 
     pub(crate) fn has_revealed_to(&self, node: &PublicKey) -> bool {
-        self.accepting.as_ref().is_some_and(|a| a.line.node == *node && a.revealed)
+        self.accepting.as_ref().is_some_and(|a| a.line.node == *node && a.welcome.is_some())
     }
 
-    /// Newcomer: the inviter does not take the line. It is not tried again.
+    /// Newcomer: the inviter does not take the line. It is not tried again. Who had our nonce may
+    /// have stored the pairing; then it lets us in without the line.
     pub(crate) fn on_invite_refused(&mut self, node: &PublicKey) {
         let Some(accepting) = self.accepting.as_mut().filter(|a| a.line.node == *node) else {
             return;
         };
         accepting.refused = true;
-        let org = accepting.line.org;
-        if !self.may_speak(&org) {
+        let (org, turned_away) = (accepting.line.org, accepting.turned_away());
+        if turned_away && !self.may_speak(&org) {
             self.dialling.remove(node);
             self.effect(Effect::Forget { node: *node });
         }
@@ -188,20 +214,19 @@ impl Replica {
         org: &OrgId,
         node: &PublicKey,
         invite: &Nonce,
-        shown: &Nonce32,
+        (shown, commitment): (&Nonce32, &Nonce32),
     ) -> Result<(), GateError> {
         let kept = self.read::<Invite>(&keys::invite(&invite.0)).ok().flatten();
         let kept = kept.ok_or(GateError::BadInvite)?;
         let me = (&self.me.party.org, &self.me.node.public());
         let expected = mac(&kept.secret_hash, me, (org, node));
         let fits = blake3::Hash::from(expected.0) == blake3::Hash::from(shown.0);
-        if kept.spent || kept.expires_at <= self.now || !fits {
-            return Err(GateError::BadInvite);
-        }
-        Ok(())
+        let good = fits && kept.is_good_for(commitment, self.now);
+        good.then_some(()).ok_or(GateError::BadInvite)
     }
 
-    /// Inviter: spends the invite, durably before the answer leaves.
+    /// Inviter: spends the invite, durably before the answer leaves. Whoever comes again is given the
+    /// same nonce: of many it could choose one that fits a code.
     pub(crate) fn welcome(
         &mut self,
         conn: Conn,
@@ -211,14 +236,14 @@ impl Replica {
     ) -> Result<(), Refusal> {
         let key = keys::invite(&invite.0);
         let Some(mut kept) = self.read::<Invite>(&key)? else { return Ok(()) };
-        kept.spent = true;
+        let nonce = kept.welcomed.map_or_else(|| Nonce32(self.draw()), |(_, nonce)| nonce);
+        (kept.spent, kept.welcomed) = (true, Some((commitment, nonce)));
         self.put(&key, codec::to_bytes(&kept))?;
-        let nonce = Nonce32(self.draw());
         let profile = self.directory.profile(&self.me.party.org, &self.node_key());
         let profile = profile.and_then(|id| self.statements.get(&id)).map(Statement::bytes);
         let frame = Frame::Welcome { nonce, profile: Blob(profile.unwrap_or_default().to_vec()) };
         self.send(conn, &frame);
-        let welcomed = Welcomed { commitment, nonce, confirm_first: kept.confirm_first };
+        let welcomed = Welcomed { invite, commitment, nonce, confirm_first: kept.confirm_first };
         if let Some(session) = self.sessions.get_mut(&conn) {
             session.welcomed = Some(welcomed);
             session.stage = Stage::Pairing;
@@ -241,7 +266,8 @@ impl Replica {
             self.refuse(conn, "pairing_unexpected");
             return Ok(());
         };
-        if !self.is_accepting(&node) {
+        let known = accepting.welcome;
+        if !self.is_accepting(&node) || known.is_some_and(|known| known != nonce) {
             self.refuse(conn, "pairing_unexpected");
             return Ok(());
         }
@@ -254,9 +280,11 @@ impl Replica {
             (&inviter_root, &accepting.line.node, &nonce),
             (&self.me.party.root, &self.me.node.public(), &accepting.nonce),
         );
-        self.pair(org, code, PartnerState::Paired)?;
+        if known.is_none() {
+            self.pair(org, code, PartnerState::Paired)?;
+        }
         if let Some(accepting) = &mut self.accepting {
-            accepting.revealed = true;
+            accepting.welcome = Some(nonce);
         }
         self.send(conn, &Frame::Reveal { nonce: accepting.nonce });
         Ok(())
@@ -283,6 +311,10 @@ impl Replica {
         let state =
             if welcomed.confirm_first { PartnerState::Pending } else { PartnerState::Paired };
         self.pair(org, code, state)?;
+        let key = keys::invite(&welcomed.invite.0);
+        if let Some(kept) = self.read::<Invite>(&key)? {
+            self.put(&key, codec::to_bytes(&Invite { welcomed: None, ..kept }))?;
+        }
         self.send(conn, &Frame::Paired);
         if state == PartnerState::Paired {
             self.effect(Effect::Paired { org });

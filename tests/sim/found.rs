@@ -5,6 +5,7 @@ use crate::codec;
 use crate::facet::Edit;
 use crate::id::{RecordId, ShareId};
 use crate::message::{Frame, MAX_FRAME_BYTES};
+use crate::partner::PartnerState;
 use crate::policy::Reshare;
 use crate::replica::Replica;
 use crate::seeing::Wait;
@@ -442,5 +443,42 @@ pub fn what_both_believe_wrongly_is_believed_for_a_day_at_most() {
         world.settle();
         assert!(world.holds(B, "SECOND"), "connected all the time: {stay}");
         assert_eq!(world.replica(A).owed(&reader), 0);
+    }
+}
+
+#[test]
+pub fn a_pairing_goes_on_wherever_its_line_breaks() {
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum Before {
+        Nothing,
+        Partners,
+        Removed,
+    }
+    let before = [Before::Nothing, Before::Partners, Before::Removed];
+    let cases = before.into_iter().flat_map(|known| [(known, 0, 1), (known, 1, 0)]);
+    for ((known, inviter, newcomer), frames) in cases.flat_map(|c| (0..12).map(move |n| (c, n))) {
+        let mut world = World::new(40, &["Acme", "Bright"]);
+        if known != Before::Nothing {
+            world.pair(0, 1);
+        }
+        let bright = world.id(1);
+        if known == Before::Removed {
+            world.act(0, |r| r.remove_partner(&bright)).unwrap();
+            world.settle();
+        }
+        let line = world.act(inviter, |r| r.invite(1_000_000, false)).unwrap();
+        world.act(newcomer, |r| r.accept(&line)).unwrap();
+        for _ in 0..frames {
+            world.dial();
+            world.deliver_one();
+        }
+        world.sever(0, 1);
+        world.settle();
+        let case = format!("{known:?}, {inviter} invites, breaks after {frames} frames");
+        assert!(!world.replica(newcomer).is_pairing(&world.id(inviter)), "{case}");
+        let partners = [(0, 1), (1, 0)]
+            .map(|(org, other)| world.replica(org).partner(&world.id(other)).expect(&case).partner);
+        assert_eq!(partners.each_ref().map(|p| p.state), [PartnerState::Paired; 2], "{case}");
+        assert_eq!(partners[0].code, partners[1].code, "{case}");
     }
 }

@@ -86,6 +86,7 @@ const LAWS: &[Law] = &[
     Law::StaysOut,
     Law::CameBack,
     Law::ForgedOrders,
+    Law::PairingGoesOn,
     Law::OwnInvite,
     Law::ForkCuts,
     Law::Steward,
@@ -184,6 +185,7 @@ fn story(law: Law) -> Option<fn()> {
             restored::a_consent_that_comes_back_from_a_share_covers_whom_it_was_shown_to
         }
         Law::ForgedOrders => restored::an_order_that_its_publisher_did_not_say_is_not_passed_on,
+        Law::PairingGoesOn => found::a_pairing_goes_on_wherever_its_line_breaks,
         Law::OwnInvite => nodes::a_node_is_not_paired_with_by_another_of_its_company,
         Law::ForkCuts => nodes::where_a_log_that_was_forked_ends_the_next_main_node_says,
         Law::BothConsents => nodes::of_what_two_nodes_enter_about_a_consent_nothing_gets_lost,

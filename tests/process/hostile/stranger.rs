@@ -63,8 +63,8 @@ fn every_stranger_is_refused_with_a_code_and_a_partner_stays_served() {
     assert_eq!(len(&acme.ok("status")["partners"]), 1);
 }
 
-/// The first frame of a newcomer that accepts an invite line.
-fn invited(line: &str, acme: &Org) -> Vec<u8> {
+/// The first frame of a newcomer that accepts an invite line, with a nonce of this seed.
+fn invited(line: &str, acme: &Org, seed: u8) -> Vec<u8> {
     let (node, certificate, party) = stranger();
     let certificate = Statement::open(&certificate.0).expect("a certificate");
     let me = Identity { party, node, certificate };
@@ -72,7 +72,7 @@ fn invited(line: &str, acme: &Org) -> Vec<u8> {
     let now = now.as_millis() as u64;
     let store = Box::new(MemoryStore::default());
     let mut newcomer = Replica::open(me, Settings::default(), store, now, [1; 32]).unwrap();
-    newcomer.begin(now, [2; 32]);
+    newcomer.begin(now, [seed; 32]);
     newcomer.set_addresses(Vec::new()).unwrap();
     newcomer.accept(line).expect("a good line");
     let key = entente_node::network::NetworkHandle::key_of(&acme.address()).expect("a key");
@@ -88,7 +88,8 @@ fn invited(line: &str, acme: &Org) -> Vec<u8> {
 fn a_gate_frame_with_an_invite_that_is_replayed_lets_nobody_in() {
     let (acme, bright, event) = sharing();
     let invite = acme.ok("partner invite");
-    let frame = invited(invite["invite"].as_str().unwrap(), &acme);
+    let [frame, other] =
+        [2, 3].map(|seed| invited(invite["invite"].as_str().unwrap(), &acme, seed));
     let runtime = Runtime::new().unwrap();
     let (key, ..) = stranger();
     runtime.block_on(async {
@@ -98,7 +99,7 @@ fn a_gate_frame_with_an_invite_that_is_replayed_lets_nobody_in() {
         client.frames_until(|frame| matches!(frame, Frame::Welcome { .. })).await;
         client.handle.shutdown().await;
         let (mut client, conn) = Client::connect(key.to_bytes(), &acme).await;
-        client.handle.send(conn, frame.clone());
+        client.handle.send(conn, other);
         client.closed(conn).await;
         client.handle.shutdown().await;
         // Nor does it help somebody else who has listened in.

@@ -51,8 +51,20 @@ fn an_invite_works_once_and_not_in_the_hands_of_who_sees_it_used() {
     let raw = scene.knock(D, A, good.clone());
     assert_eq!(scene.closed(raw), None);
     // A second use, before and after the first is done.
-    let again = scene.knock(D, A, good.clone());
+    let other = invited(&scene, &line, &line.secret, &Nonce32([7; 32]));
+    let again = scene.knock(D, A, other);
     assert_eq!(scene.closed(again), Some("gate_invite"));
+    // The same goes on where it was: another nonce of Acme's could be chosen from.
+    let welcome = |frames: Vec<Frame>| {
+        let mut frames = frames.into_iter();
+        frames.find_map(|frame| match frame {
+            Frame::Welcome { nonce, .. } => Some(nonce),
+            _ => None,
+        })
+    };
+    let again = scene.knock(D, A, good.clone());
+    let nonces = [raw, again].map(|raw| welcome(scene.heard(raw)));
+    assert!(nonces[0].is_some() && nonces[0] == nonces[1]);
     scene.send(raw, &Frame::Reveal { nonce: NONCE });
     assert!(is_partner(&scene, D));
     let again = scene.knock(D, A, good);
