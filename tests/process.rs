@@ -35,6 +35,8 @@ mod hostile;
 
 mod nodes;
 
+mod ping;
+
 mod restart;
 
 mod bulk;

@@ -10,14 +10,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use entente_protocol::audit;
 use entente_protocol::id::PublicKey;
 use entente_protocol::refusal::{Refusal, RefusalClass};
-use entente_protocol::replica::{Changes, Effect, Replica};
+use entente_protocol::replica::{Changes, Conn, Effect, Replica};
 use entente_protocol::store::StoreError;
 use entente_protocol::time::Millis;
 use thiserror::Error;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use crate::network::{ConnId, NetworkCommand, NetworkEvent, NetworkHandle, SendOutcome};
+use crate::network::{ConnId, NetworkCommand, NetworkEvent, NetworkHandle, RoundTrip, SendOutcome};
 use crate::store::{Afterwards, Reader, Report, RewriteError, Rewriter, Rewritten};
 
 mod rewriting;
@@ -72,6 +72,7 @@ pub struct EngineHandle {
     inputs: mpsc::Sender<Input>,
     changes: broadcast::Sender<Arc<Changes>>,
     reader: Reader,
+    network: NetworkHandle,
     listen: Arc<[String]>,
 }
 
@@ -125,7 +126,7 @@ pub fn start(
     let (inputs, queue) = mpsc::channel(INPUTS_CAPACITY);
     let (ended, end) = oneshot::channel();
     let changes = broadcast::Sender::new(CHANGES_CAPACITY);
-    let voice = Voice { network, changes: changes.clone(), afterwards };
+    let voice = Voice { network: network.clone(), changes: changes.clone(), afterwards };
     std::thread::Builder::new().name("engine".into()).spawn(move || {
         let end = run(replica, voice, queue, rewriting);
         if let Err(fault) = &end {
@@ -153,7 +154,7 @@ pub fn start(
         }
     });
     let thread = EngineThread { ended: end, inputs: inputs.clone() };
-    Ok((EngineHandle { inputs, changes, reader, listen: listen.into() }, thread))
+    Ok((EngineHandle { inputs, changes, reader, network, listen: listen.into() }, thread))
 }
 
 impl EngineThread {
@@ -197,6 +198,11 @@ impl EngineHandle {
     /// Where the node listens.
     pub fn listen(&self) -> Vec<String> {
         self.listen.to_vec()
+    }
+
+    /// Waits for the next answer to a ping on one of the replica's connections; none if it is over.
+    pub async fn round_trip(&self, conn: Conn) -> Option<RoundTrip> {
+        self.network.round_trip(ConnId(conn)).await
     }
 
     /// How many bytes the store takes on disk.

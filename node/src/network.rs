@@ -170,6 +170,15 @@ pub enum SendOutcome {
     Closed,
 }
 
+/// How a peer answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoundTrip {
+    /// From the ping to its answer.
+    pub took: Duration,
+    /// How long the session has been open.
+    pub connected_for: Duration,
+}
+
 /// Why the network does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
@@ -287,6 +296,12 @@ impl NetworkHandle {
                 }
             }
         }
+    }
+
+    /// Waits until the peer of `conn` answers the next ping, which it is sent every few seconds; none
+    /// if the session is over.
+    pub async fn round_trip(&self, conn: ConnId) -> Option<RoundTrip> {
+        self.shared.link(conn)?.next_answer().await
     }
 
     /// Bytes that wait to be written to `conn`; 0 when it is over.

@@ -8,7 +8,7 @@ use crate::codec;
 use crate::id::{OrgId, PublicKey, ShareId};
 use crate::keys;
 use crate::refusal::Refusal;
-use crate::replica::{Effect, Replica};
+use crate::replica::{Conn, Effect, Replica};
 use crate::store::for_each;
 use crate::time::Millis;
 
@@ -207,13 +207,20 @@ impl Replica {
         let peers = self.peers.iter().filter(|(_, peer)| peer.org == Some(org));
         PartnerView {
             name: self.directory.name(&org).to_owned(),
-            connected: self.sessions.values().any(|s| s.org == Some(org) && s.is_open()),
+            connected: !self.connections_with(&org).is_empty(),
             last_sync: peers.map(|(_, peer)| peer.last_sync).filter(|at| *at > 0).max(),
             met_through,
             unsent: self.owed(&org),
             nodes: self.directory.nodes_of(&org).copied().collect(),
             partner: partner.clone(),
         }
+    }
+
+    /// The open connections with an org's nodes.
+    pub fn connections_with(&self, org: &OrgId) -> Vec<Conn> {
+        let mut open = self.open_sessions();
+        open.retain(|conn| self.sessions.get(conn).is_some_and(|s| s.org == Some(*org)));
+        open
     }
 
     fn change_partner(

@@ -66,7 +66,7 @@ pub enum PartnerVerb {
         /// The name
         name: String,
     },
-    /// Measure the way to a partner and back
+    /// Measure the way to a partner and back; takes a few seconds
     Ping {
         /// The partner
         partner: String,
@@ -127,8 +127,11 @@ pub fn partner(session: &mut Session<'_>, verb: PartnerVerb) -> Result<(), CliEr
         }
         PartnerVerb::Ping { partner } => {
             let ping: Ping = client.post(&format!("{}/ping", at(&partner)), &json!({}))?;
-            session
-                .print(&ping, |ping| format!("{}: {} ms\n", ping.partner.name, ping.round_trip_ms))
+            session.print(&ping, |ping| {
+                let since = moment(Some(&ping.connected_since));
+                let Ping { partner, round_trip_ms, .. } = ping;
+                format!("{}: {round_trip_ms} ms, connected since {since}\n", partner.name)
+            })
         }
     }
 }

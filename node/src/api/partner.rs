@@ -93,11 +93,13 @@ pub struct Alias {
 }
 
 /// How long a partner took to answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Ping {
     /// The partner.
     #[serde(flatten)]
     pub partner: Org,
-    /// The way there and back, in milliseconds.
-    pub round_trip_ms: u64,
+    /// The way there and back, in milliseconds, measured after it was asked for.
+    pub round_trip_ms: f64,
+    /// Since when it has been connected, RFC 3339.
+    pub connected_since: String,
 }

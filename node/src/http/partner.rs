@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::input::{Body, Path};
 use super::problem::Failure;
@@ -13,12 +13,16 @@ use super::{Answer, App};
 use crate::api::Done;
 use crate::api::partner::{Accepted, Alias, Invite, NewInvite, Partner, Ping};
 use crate::api::share::Leaving;
+use crate::service::Problem;
 use crate::service::partner::{self, Verb};
-use crate::service::{Problem, shown};
 
 /// How long a pairing may take until both nodes have stored it.
 const PAIRING_MAX: Duration = Duration::from_secs(30);
 const PAIRING_POLL: Duration = Duration::from_millis(50);
+
+/// How long an answer may take, the next ping included. The connection of a peer that is silent for
+/// longer ends by itself.
+const PING_MAX: Duration = Duration::from_secs(8);
 
 /// Every partner.
 #[utoipa::path(get, path = "/api/v1/partners", tag = "partners", responses((status = 200, body = Vec<Partner>)))]
@@ -114,14 +118,19 @@ pub async fn alias(
     app.call(move |replica| partner::alias(replica, &name, &order)).await
 }
 
-/// Measures the way to a partner and back.
+/// Measures the way to a partner and back; takes as long as the next ping, a few seconds.
 #[utoipa::path(post, path = "/api/v1/partners/{partner}/ping", tag = "partners", params(("partner" = String, Path)),
     responses((status = 200, body = Ping)))]
 pub async fn ping(State(app): State<App>, Path(name): Path<String>) -> Answer<Ping> {
-    let find = move |replica: &mut crate::service::Replica| {
-        let org = replica.find_partner(&name).map_err(Problem::from)?;
-        Ok::<_, Problem>(shown::org(replica, &org))
-    };
-    app.engine.call(find).await?;
-    Err(Problem::NotBuiltYet("partner ping").into())
+    let asked = name.clone();
+    let find = move |replica: &mut _| partner::connection(replica, &asked);
+    let (org, conn) = app.engine.call(find).await?;
+    match timeout(PING_MAX, app.engine.round_trip(conn)).await {
+        Ok(Some(round_trip)) => Ok(Json(partner::ping(org, round_trip))),
+        Ok(None) => {
+            let why = move |replica: &mut _| partner::not_connected(replica, &name);
+            Err(app.engine.call(why).await?.into())
+        }
+        Err(_) => Err(Problem::Hangs { name: org.name, waited_s: PING_MAX.as_secs() }.into()),
+    }
 }

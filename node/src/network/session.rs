@@ -6,6 +6,7 @@ use std::{
     collections::VecDeque,
     io,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
 };
 
 use futures::{AsyncReadExt, AsyncWriteExt, io::BufReader, io::BufWriter};
@@ -17,7 +18,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
-    CLOSE_GRACE, CloseReason, ConnId, Limits, NetworkEvent, PeerKey, SendOutcome,
+    CLOSE_GRACE, CloseReason, ConnId, Limits, NetworkEvent, PeerKey, RoundTrip, SendOutcome,
     frame::{FrameError, FrameReader, FrameWriter, Header},
 };
 
@@ -41,6 +42,9 @@ pub struct Link {
     queue: Mutex<Queue>,
     filled: Notify,
     admitted: watch::Sender<bool>,
+    since: Instant,
+    /// How long the peer took to answer the latest ping.
+    round_trip: watch::Sender<Option<Duration>>,
     closing: CancellationToken,
     reason: OnceLock<CloseReason>,
 }
@@ -71,6 +75,8 @@ impl Link {
             queue: Mutex::default(),
             filled: Notify::new(),
             admitted: watch::Sender::new(false),
+            since: Instant::now(),
+            round_trip: watch::Sender::new(None),
             closing: CancellationToken::new(),
             reason: OnceLock::new(),
         }
@@ -104,6 +110,22 @@ impl Link {
     /// Lifts the limits for strangers.
     pub fn admit(&self) {
         self.admitted.send_replace(true);
+    }
+
+    /// The peer answered a ping.
+    pub fn answered(&self, round_trip: Duration) {
+        self.round_trip.send_replace(Some(round_trip));
+    }
+
+    /// Waits for the next answer to a ping; none if the session ends before.
+    pub async fn next_answer(&self) -> Option<RoundTrip> {
+        let mut answers = self.round_trip.subscribe();
+        tokio::select! {
+            changed = answers.changed() => changed.ok()?,
+            () = self.closing.cancelled() => return None,
+        }
+        let took = (*answers.borrow())?;
+        Some(RoundTrip { took, connected_for: self.since.elapsed() })
     }
 
     /// Ends the session: what is queued is still written, for at most [`CLOSE_GRACE`].

@@ -183,8 +183,12 @@ impl Switchboard {
             SwarmEvent::Behaviour(BehaviourEvent::Door(answered)) => self.on_answered(answered),
             SwarmEvent::Behaviour(BehaviourEvent::Ping(ping)) => {
                 let connection = self.connections.get_mut(&ping.connection);
-                if let (Some(connection), Ok(_)) = (connection, ping.result) {
+                if let (Some(connection), Ok(round_trip)) = (connection, ping.result) {
                     connection.heard(Instant::now());
+                    let seat = self.seats.get(&connection.peer).map(|seat| &seat.session);
+                    if let Some(link) = seat.filter(|link| link.connection == ping.connection) {
+                        link.answered(round_trip);
+                    }
                 }
             }
             _ => {}

@@ -2,15 +2,19 @@
 
 use entente_protocol::id::OrgId;
 
-use super::{Answer, Replica, outlook, shown, when};
-use crate::api::Done;
+use super::{Answer, Problem, Replica, outlook, shown, when};
 use crate::api::partner::{
-    Accepted, AcceptedPartner, Alias, Invite, NewInvite, Partner, PartnerState,
+    Accepted, AcceptedPartner, Alias, Invite, NewInvite, Partner, PartnerState, Ping,
 };
 use crate::api::share::Leaving;
+use crate::api::{Done, Org};
+use crate::engine;
+use crate::network::RoundTrip;
 use entente_protocol::partner::{self as known, PartnerView};
 use entente_protocol::policy::Proposal;
 use entente_protocol::refusal::Refusal;
+use entente_protocol::replica::Conn;
+use entente_protocol::time::Millis;
 
 const INVITE_LASTS: &str = "7d";
 
@@ -105,6 +109,41 @@ pub fn remove(replica: &mut Replica, name: &str) -> Answer<Done> {
     let org = replica.find_partner(name)?;
     replica.remove_partner(&org)?;
     Ok(Done {})
+}
+
+/// A partner that is connected: its name, and the connection to measure.
+pub fn connection(replica: &mut Replica, name: &str) -> Answer<(Org, Conn)> {
+    let org = replica.find_partner(name)?;
+    match replica.connections_with(&org).first() {
+        Some(conn) => Ok((shown::org(replica, &org), *conn)),
+        None => Err(not_connected(replica, name)?),
+    }
+}
+
+/// How it answered.
+pub fn ping(partner: Org, RoundTrip { took, connected_for }: RoundTrip) -> Ping {
+    let connected_ms = Millis::try_from(connected_for.as_millis()).unwrap_or_default();
+    Ping {
+        partner,
+        // To the microsecond.
+        round_trip_ms: took.as_micros() as f64 / 1000.0,
+        connected_since: when::show(engine::now().saturating_sub(connected_ms)),
+    }
+}
+
+/// Why a partner cannot be asked anything now.
+pub fn not_connected(replica: &mut Replica, name: &str) -> Answer<Problem> {
+    let org = replica.find_partner(name)?;
+    let view = replica.partner(&org)?;
+    let alias = view.partner.alias;
+    Ok(match view.partner.state {
+        known::PartnerState::Paused | known::PartnerState::Removed => {
+            Problem::Paused { name: view.name, alias }
+        }
+        known::PartnerState::Paired
+        | known::PartnerState::Pending
+        | known::PartnerState::Introduced => Problem::NotConnected { name: view.name, alias },
+    })
 }
 
 /// Gives a partner another name here.

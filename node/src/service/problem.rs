@@ -72,12 +72,33 @@ pub enum Problem {
         /// The record.
         id: String,
     },
-    /// Part of a later version.
-    #[error("`{0}` is not built yet")]
-    NotBuiltYet(&'static str),
     /// The audit log is not whole, or not the one that was noted.
     #[error(transparent)]
     Audit(#[from] Flaw),
+    /// There is no connection with the partner.
+    #[error("{name} is not connected")]
+    NotConnected {
+        /// The partner.
+        name: String,
+        /// What this org calls it.
+        alias: String,
+    },
+    /// Nothing is exchanged with the partner, by this org's own word.
+    #[error("{name} is paused or removed; nothing is exchanged with it")]
+    Paused {
+        /// The partner.
+        name: String,
+        /// What this org calls it.
+        alias: String,
+    },
+    /// The partner is connected and does not answer.
+    #[error("{name} is connected and has not answered within {waited_s} s")]
+    Hangs {
+        /// The partner.
+        name: String,
+        /// How long this node waited, in seconds.
+        waited_s: u64,
+    },
     /// The partner did not answer in time.
     #[error("{name} has not answered within {waited_s} s")]
     Silent {
@@ -115,8 +136,11 @@ impl Problem {
             Problem::Preset(PresetError::Unreadable(_)) => ErrorKind::Unmet,
             Problem::Import(error) => error.kind(),
             Problem::Stale { .. } => ErrorKind::Stale,
-            Problem::NotBuiltYet(_) => ErrorKind::NotBuilt,
-            Problem::Silent { .. } | Problem::Audit(_) => ErrorKind::Unmet,
+            Problem::NotConnected { .. }
+            | Problem::Paused { .. }
+            | Problem::Hangs { .. }
+            | Problem::Silent { .. }
+            | Problem::Audit(_) => ErrorKind::Unmet,
         }
     }
 
@@ -140,8 +164,9 @@ impl Problem {
             Problem::Preset(PresetError::Unknown { .. }) => "unknown_preset",
             Problem::Preset(_) => "bad_preset",
             Problem::Stale { .. } => "stale",
-            Problem::NotBuiltYet(_) => "not_built_yet",
-            Problem::Silent { .. } => "no_answer",
+            Problem::NotConnected { .. } => "not_connected",
+            Problem::Paused { .. } => "paused",
+            Problem::Hangs { .. } | Problem::Silent { .. } => "no_answer",
             Problem::Audit(_) => AUDIT_BROKEN,
         }
     }
@@ -158,8 +183,7 @@ impl Problem {
             | Problem::Shape(_)
             | Problem::Policy(_)
             | Problem::Twice { .. }
-            | Problem::Stopped(_)
-            | Problem::NotBuiltYet(_) => None,
+            | Problem::Stopped(_) => None,
             Problem::Grantable(GrantableError::Custom { kind, .. }) => Some(format!(
                 "what a partner is to see has to stand in a field that all companies know: \
                  `entente fields {kind}`"
@@ -182,6 +206,18 @@ impl Problem {
             }
             Problem::Stale { .. } => Some("read it again and repeat the change".into()),
             Problem::Audit(_) => Some(AUDIT_HINT.into()),
+            Problem::NotConnected { alias, .. } => Some(format!(
+                "its node may be down; `entente partner show {alias}` tells when both were last in \
+                 step, `entente doctor` whether this node can be reached"
+            )),
+            Problem::Paused { alias, .. } => {
+                Some(format!("`entente partner resume {alias}` exchanges with it again"))
+            }
+            Problem::Hangs { .. } => Some(
+                "its node or the way to it is stuck; a connection that stays silent is made anew \
+                 by itself, so try again in a minute"
+                    .into(),
+            ),
             Problem::Silent { .. } => {
                 Some("`entente partner list` shows whether it has arrived since".into())
             }
