@@ -116,7 +116,7 @@ impl Replica {
     /// and, of a customer, what is noted about it: see [`Replica::forget_without_consent`].
     pub fn without_consent_now(&self, at: &Address) -> Result<BTreeSet<(ShareId, OrgId)>, Refusal> {
         let mut asked = BTreeSet::new();
-        for (share, kind, record) in self.placed_with(at.kind(), &at.record())? {
+        for (share, kind, record) in self.ever_placed_with(at.kind(), &at.record())? {
             let Some(row) = self.book_row(kind, &record)? else { continue };
             let ended = self.consent_ended(&share, kind, &row.fields)?;
             let (section, person) = (self.rules(&share)?, self.person(kind, &row.fields)?);

@@ -68,6 +68,8 @@ pub(crate) enum Law {
     Obey,
     /// Whose consent has ended is ordered to erase.
     WithdrawnIsForgotten,
+    /// Whose consent has ended erases also what was taken out of the share before.
+    TakenOutToo,
     /// Only the own company's word on a customer's type lifts the consent gate.
     OwnType,
     /// A record is copied into the own book only under a right to keep.

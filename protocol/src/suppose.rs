@@ -53,7 +53,7 @@ impl Replica {
 
     /// The shares in which an own record is, or what is noted about it.
     fn touched(&self, at: &Address) -> Result<BTreeSet<ShareId>, Refusal> {
-        let placed = self.placed_with(at.kind(), &at.record())?;
+        let placed = self.ever_placed_with(at.kind(), &at.record())?;
         Ok(placed.into_iter().map(|(share, _, _)| share).collect())
     }
 

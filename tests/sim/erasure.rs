@@ -179,6 +179,27 @@ pub fn a_consent_withdrawn_from_one_is_forgotten_there_and_moves_for_the_others(
 }
 
 #[test]
+pub fn a_copy_of_what_was_taken_out_goes_too_when_the_consent_ends() {
+    let mut story = begin(EVERYBODY);
+    let (share, customer) = (story.share, story.customer);
+    story.world.grant(A, B, share, A, name(true), 0).unwrap();
+    story.place();
+    let at = story.at(B);
+    story.world.act(B, |r| r.adopt(&at)).unwrap();
+    story.world.act(A, |r| r.withdraw(&share, &[customer])).unwrap();
+    story.world.settle();
+    assert_eq!(story.holders("TOKEN"), [B], "the copy may be kept");
+    let (own, none) = (story.own(), Value::Json("[]".into()));
+    let asked = story
+        .world
+        .act(A, |r| r.if_it_read(&own, "consent", none, |r, _| r.without_consent_now(&own)));
+    assert_eq!(asked.unwrap().unwrap(), [(share, story.world.id(B))].into());
+    story.consent("[]");
+    assert!(story.holders("TOKEN").is_empty());
+    assert_eq!(story.erasures(), [(B, true)]);
+}
+
+#[test]
 pub fn a_consent_that_ends_by_its_date_is_forgotten_at_that_time() {
     let until = r#"[{"purpose":"*","status":"given","at":"2026-01-01T00:00:00Z","expires":"2027-01-15T08:15:00Z"}]"#;
     let mut story = begin(until);

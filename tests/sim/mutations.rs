@@ -35,6 +35,7 @@ const LAWS: &[Law] = &[
     Law::Remains,
     Law::Obey,
     Law::WithdrawnIsForgotten,
+    Law::TakenOutToo,
     Law::OwnType,
     Law::Keep,
     Law::CopiesStay,
@@ -151,6 +152,7 @@ fn story(law: Law) -> Option<fn()> {
         Law::WithdrawnIsForgotten => {
             erasure::a_consent_withdrawn_from_one_is_forgotten_there_and_moves_for_the_others
         }
+        Law::TakenOutToo => erasure::a_copy_of_what_was_taken_out_goes_too_when_the_consent_ends,
         Law::OwnType => erasure::no_editor_lifts_the_consent_gate_by_calling_a_person_a_company,
         Law::Keep | Law::CopiesStay => {
             erasure::a_record_is_adopted_only_where_it_may_be_kept_and_stays_until_it_is_erased

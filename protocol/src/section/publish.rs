@@ -173,30 +173,43 @@ impl Replica {
         Ok(())
     }
 
-    /// Consent is the customer's, but holds for what is recorded about it too.
+    /// Consent is the customer's, but holds for what is recorded about it too; and for what was
+    /// taken out of a share before, of which a copy may have been kept.
     pub(crate) fn follow_customer(&mut self, customer: &RecordId) -> Result<(), Refusal> {
-        for (share, kind, record) in self.placed_about(customer)? {
-            self.refresh(&share, kind, &record)?;
+        for (share, kind, record) in self.ever_placed_about(customer)? {
+            let follows = match self.publication(&share, &record)? {
+                Some(_) => kind != Kind::Customer,
+                None => !broken(Law::TakenOutToo),
+            };
+            if follows {
+                self.refresh(&share, kind, &record)?;
+            }
         }
         Ok(())
     }
 
-    /// Where an own record is placed and, of a customer, what is noted about it.
-    pub(crate) fn placed_with(
+    /// Where an own record is placed and, of a customer, where it and what is noted about it ever was.
+    pub(crate) fn ever_placed_with(
         &self,
         kind: Kind,
         record: &RecordId,
     ) -> Result<Vec<(ShareId, Kind, RecordId)>, Refusal> {
         let mut placed = match kind {
-            Kind::Customer => self.placed_about(record)?,
+            Kind::Customer => self.ever_placed_about(record)?,
             Kind::Event | Kind::Participation | Kind::Interaction | Kind::Followup => Vec::new(),
         };
         placed.extend(self.shares_of(record)?.into_iter().map(|share| (share, kind, *record)));
+        placed.sort();
+        placed.dedup();
         Ok(placed)
     }
 
-    /// Placed records that name a customer, by what was noted of it: never read from all of them.
-    fn placed_about(&self, customer: &RecordId) -> Result<Vec<(ShareId, Kind, RecordId)>, Refusal> {
+    /// A customer and the records that name it, wherever they were ever placed, by what was noted of
+    /// it: never read from all of them.
+    fn ever_placed_about(
+        &self,
+        customer: &RecordId,
+    ) -> Result<Vec<(ShareId, Kind, RecordId)>, Refusal> {
         let mut noted = Vec::new();
         for_each(&self.store, &keys::about(customer), |key, bytes| {
             let about = keys::About::parse(key).ok_or(Refusal::Damaged("a customer's records"))?;
@@ -206,11 +219,8 @@ impl Replica {
         })?;
         let mut placed = Vec::new();
         for (share, kind, record) in noted {
-            if kind == Kind::Customer || self.publication(&share, &record)?.is_none() {
-                continue;
-            }
-            let row = self.book_row(kind, &record)?;
-            if row.is_some_and(|row| about(&row.fields) == Some(*customer)) {
+            let Some(row) = self.book_row(kind, &record)? else { continue };
+            if kind == Kind::Customer || about(&row.fields) == Some(*customer) {
                 placed.push((share, kind, record));
             }
         }
@@ -300,8 +310,8 @@ impl Replica {
         for record in placed {
             match kind {
                 Kind::Customer => {
-                    let about = self.placed_about(record)?.into_iter();
-                    let here = about.filter(|(at, _, _)| at == share);
+                    let about = self.ever_placed_about(record)?.into_iter();
+                    let here = about.filter(|(at, kind, _)| at == share && *kind != Kind::Customer);
                     referring.extend(here.map(|(_, kind, record)| (kind, record)));
                 }
                 Kind::Event => referring.extend(self.referring_to_event(share, record)?),
