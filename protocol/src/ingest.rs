@@ -119,16 +119,19 @@ impl Replica {
         if !self.access().may_write(&header.author, &header.compartment, header.grant.as_ref()) {
             return Err(Hold::Waiting("not_permitted"));
         }
+        let log = verified.log();
+        let cut = self.cut_at(&log, header);
         if from == Some(&header.author) && header.author != self.me.party.org {
             let ended = |grant: &GrantId| self.grants.in_force(grant, self.now).is_err();
-            if header.grant.as_ref().is_some_and(ended) {
+            // What a cut lets count was here before the right ended, and comes back after a restore.
+            let uncut = cut == u64::MAX || broken(Law::BelowCuts);
+            if header.grant.as_ref().is_some_and(ended) && uncut {
                 return Err(Hold::Refused("grant_ended"));
             }
         }
         if header.grant.is_some_and(|grant| !self.takes_under(&grant)) {
             return Err(Hold::Waiting(APPROVAL));
         }
-        let log = verified.log();
         if !self.logs.contains_key(&log) && !self.may_begin(header) {
             return Err(Hold::Refused("logs_quota"));
         }
@@ -136,7 +139,7 @@ impl Replica {
         if header.seq < state.height {
             return Err(Hold::Known);
         }
-        if header.seq >= self.counted(&log, header) {
+        if header.seq >= cut.min(self.unforked(&log)) {
             return Err(Hold::Refused("cut"));
         }
         if state.grant != header.grant {
@@ -172,14 +175,14 @@ impl Replica {
                 && forks.take(MAX_LOGS_BEGUN).count() < MAX_LOGS_BEGUN)
     }
 
-    /// How many bundles of the log that `header` belongs to count.
-    fn counted(&self, log: &LogId, header: &Header) -> u64 {
+    /// How many bundles of the log that `header` belongs to count, as its compartment's cuts say.
+    fn cut_at(&self, log: &LogId, header: &Header) -> u64 {
         let Some((_, dossier)) = self.dossiers.get(&header.compartment) else { return 0 };
         let under = |by: &OrgId, cause: &Cause| {
             let writer = (header.author, header.node);
             self.falls_under(by, cause, &header.compartment, writer, header.grant.as_ref())
         };
-        dossier.counted(log, &under).min(self.unforked(log))
+        dossier.counted(log, &under)
     }
 
     /// Whether a log written by an org's node under `grant` falls under the cause of somebody's cut: the

@@ -85,6 +85,7 @@ const LAWS: &[Law] = &[
     Law::BothConsents,
     Law::StockFirst,
     Law::StaysOut,
+    Law::BelowCuts,
     Law::CameBack,
     Law::ForgedOrders,
     Law::PairingGoesOn,
@@ -179,6 +180,9 @@ fn story(law: Law) -> Option<fn()> {
         }
         Law::StockFirst => {
             restored::what_is_due_when_a_restored_node_has_met_all_waits_until_it_has_compared
+        }
+        Law::BelowCuts => {
+            restored::what_an_editor_wrote_before_its_right_ended_comes_back_to_its_publisher
         }
         Law::StaysOut => {
             restored::what_was_taken_out_of_a_share_stays_out_when_an_older_copy_comes_back

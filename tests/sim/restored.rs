@@ -1,9 +1,11 @@
 //! Stores that went back to an older copy of themselves: what their nodes take back, and when.
 
 use crate::book::Address;
+use crate::facet::Edit;
 use crate::id::{CompartmentId, RecordId};
 use crate::statement::{Body, RecordTurn, Scope, Statement};
 use crate::time::Hlc;
+use crate::value::Value;
 use crate::view::{From, ListQuery};
 use crate::vocabulary::Kind;
 use crate::world::fields;
@@ -118,4 +120,26 @@ pub fn what_was_taken_out_of_a_share_stays_out_when_an_older_copy_comes_back() {
     world.restore(A, &copy);
     world.settle();
     assert!(!world.holds(B, "FIRST"), "it was taken out after the copy was made");
+}
+
+#[test]
+pub fn what_an_editor_wrote_before_its_right_ended_comes_back_to_its_publisher() {
+    let (mut world, share, event) = begin();
+    let grant = world.grant(A, B, share, A, fields(Kind::Event, &["venue"], true), 0).unwrap();
+    world.grant(A, B, share, A, fields(Kind::Event, &["venue"], false), 0).unwrap();
+    world.settle();
+    let copy = world.orgs[A].disk.contents();
+    let query = ListQuery { from: From::Partners, ..ListQuery::of(Kind::Event) };
+    let at = world.replica(B).list(&query).unwrap().records[0].at;
+    let edit = Edit::Put("venue".into(), Value::Str("GARDEN".into()));
+    world.act(B, |r| r.edit(&at, vec![edit])).unwrap();
+    world.settle();
+    world.act(A, |r| r.revoke(&[grant], 1)).unwrap();
+    world.settle();
+    assert!(world.holds(A, "GARDEN") && world.holds(B, "GARDEN"));
+    world.restore(A, &copy);
+    world.settle();
+    let own = Address::Own { kind: Kind::Event, record: event };
+    let venue = world.replica(A).record(&own).unwrap().values().remove("venue");
+    assert_eq!(venue, Some(Value::Str("GARDEN".into())));
 }
