@@ -102,7 +102,10 @@ impl Replica {
         let right = chain.first().and_then(|root| contributions_of(&self.grants, root).next());
         for link in right.iter().flatten().chain(&chain) {
             let signer = self.statements.get(&link.id.into()).map(Statement::key);
-            for certificate in signer.iter().flat_map(|key| self.directory.certificates(key)) {
+            let certificates = signer.iter().flat_map(|key| self.directory.certificates(key));
+            // Another org may have certified the same key as its own: that is nobody's concern.
+            let own = |org: &OrgId| *org == link.author || broken(Law::OthersCertificates);
+            for certificate in certificates.filter(|certificate| own(&certificate.org)) {
                 add(&certificate.statement);
             }
             add(&link.share.into());

@@ -144,6 +144,8 @@ pub(crate) enum Law {
     EndedNodes,
     /// A publisher cuts what an ended node wrote.
     CutOnEnd,
+    /// An introduction shows certificates of those who stand in it, and of nobody else.
+    OthersCertificates,
     /// An org ends its own nodes only.
     OwnNodes,
     /// Nothing is decided before what is kept was compared with what stands in the shares.

@@ -81,6 +81,7 @@ const LAWS: &[Law] = &[
     Law::OldRoots,
     Law::EndedNodes,
     Law::CutOnEnd,
+    Law::OthersCertificates,
     Law::OwnNodes,
     Law::BothConsents,
     Law::StockFirst,
@@ -175,6 +176,9 @@ fn story(law: Law) -> Option<fn()> {
         Law::OldRoots => nodes::a_root_key_that_was_handed_over_certifies_nobody,
         Law::EndedNodes => nodes::an_ended_node_is_not_let_in_and_its_work_is_written_anew,
         Law::CutOnEnd => nodes::what_an_ended_node_writes_later_does_not_count_whoever_brings_it,
+        Law::OthersCertificates => {
+            nodes::who_certifies_a_node_of_another_company_is_made_known_to_nobody_by_it
+        }
         Law::OwnNodes => {
             nodes::who_certifies_and_ends_a_node_of_another_company_stops_nothing_of_it
         }

@@ -502,6 +502,28 @@ pub fn who_certifies_and_ends_a_node_of_another_company_stops_nothing_of_it() {
 }
 
 #[test]
+pub fn who_certifies_a_node_of_another_company_is_made_known_to_nobody_by_it() {
+    let mut world = World::new(29, &["Acme", "Bright", "Cedar", "Dacha"]);
+    let (cedar, dacha) = (2, 3);
+    for (one, other) in [(A, B), (B, cedar), (A, dacha)] {
+        world.pair(one, other);
+    }
+    let node = world.orgs[A].identity.node.public();
+    let certificate = world.certificate(dacha, node, Some(9));
+    world.act(dacha, |r| r.learn(vec![certificate])).unwrap();
+    let event = world.create(A, Kind::Event, &[("title", "FIRST")]);
+    let share = world.act(A, |r| r.open_share("launch", None, None)).unwrap();
+    world.place(A, share, Kind::Event, &[event]);
+    world.grant(A, B, share, A, fields(Kind::Event, &["title"], false), 1).unwrap();
+    world.settle();
+    world.grant(B, cedar, share, A, fields(Kind::Event, &["title"], false), 0).unwrap();
+    world.settle();
+    assert!(world.holds(cedar, "FIRST"), "A was introduced to C");
+    let named = |frame: &[u8]| frame.windows(5).any(|word| word == b"Dacha");
+    assert!(!world.frames.iter().any(|(to, frame)| *to == cedar && named(frame)));
+}
+
+#[test]
 pub fn of_what_two_nodes_enter_about_a_consent_nothing_gets_lost() {
     // Whichever node's key is the greater, its word would be the one that shows.
     for (withdraws, gives) in [(0, 1), (1, 0)] {
