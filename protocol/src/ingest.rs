@@ -123,9 +123,10 @@ impl Replica {
         let cut = self.cut_at(&log, header);
         if from == Some(&header.author) && header.author != self.me.party.org {
             let ended = |grant: &GrantId| self.grants.in_force(grant, self.now).is_err();
-            // What a cut lets count was here before the right ended, and comes back after a restore.
-            let uncut = cut == u64::MAX || broken(Law::BelowCuts);
-            if header.grant.as_ref().is_some_and(ended) && uncut {
+            // What a cut of this org lets count was here before, and comes back after a restore.
+            let comes_back =
+                opening.section == self.me.party.org && cut != u64::MAX && !broken(Law::BelowCuts);
+            if header.grant.as_ref().is_some_and(ended) && !comes_back {
                 return Err(Hold::Refused("grant_ended"));
             }
         }

@@ -114,7 +114,7 @@ pub(crate) enum Law {
     ExpiryIsSaid,
     /// The opener cuts what was written under a right to contribute that it revoked.
     CutContributors,
-    /// What a cut lets count may come back from whoever wrote it.
+    /// What a publisher's cut lets count may come back to it from whoever wrote it.
     BelowCuts,
     /// What a cut is for may come after it.
     LateCause,
