@@ -92,6 +92,8 @@ pub(crate) enum Law {
     Heads,
     /// What a fork takes from a section its publisher writes anew.
     PutRight,
+    /// No heights are told before what was said of their share.
+    SaidFirst,
     /// Who was let in is told of what was there before.
     Announce,
     /// A commit is durable before anybody hears of it.

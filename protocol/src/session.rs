@@ -58,6 +58,8 @@ pub(crate) struct Session {
     pub unanswered: BTreeSet<ShareId>,
     /// How far the peer was told of each log.
     pub announced: BTreeMap<LogId, u64>,
+    /// Whether logs grew of which the peer was not told, as something else goes first.
+    pub unannounced: bool,
     /// From which position of our desk a sibling waits for more.
     pub desk_wanted: Option<u64>,
     /// Whether entries of a sibling's desk were taken since the last acknowledgement.
@@ -97,6 +99,7 @@ impl Session {
             digested: BTreeMap::new(),
             unanswered: BTreeSet::new(),
             announced: BTreeMap::new(),
+            unannounced: false,
             desk_wanted: None,
             desk_heard: false,
             asked: None,

@@ -172,7 +172,10 @@ impl Replica {
         }
         self.store_peer(&node)?;
         self.tell(conn)?;
-        self.feed(conn)
+        match self.sessions.get(&conn).is_some_and(|session| session.unannounced) {
+            true => self.announce(conn),
+            false => self.feed(conn),
+        }
     }
 
     pub(crate) fn on_digests(&mut self, conn: Conn, shares: &[ShareDigest]) -> Result<(), Refusal> {
@@ -328,12 +331,17 @@ impl Replica {
         self.feed(conn)
     }
 
+    /// Whether all that is due to a peer was sent. That goes before bundles, as whoever passes them on
+    /// must know to whom no longer; and before heights, which say nothing to whom a share is unknown.
+    fn has_said_all(&self, session: &Session) -> bool {
+        session.sent >= self.peers.get(&session.node).map_or(0, |peer| peer.due)
+    }
+
     /// Sends bundles while the window has room. Permission is asked again for every log.
     pub(crate) fn feed(&mut self, conn: Conn) -> Result<(), Refusal> {
         let Some(session) = self.sessions.get(&conn) else { return Ok(()) };
         let Some(org) = session.org else { return Ok(()) };
-        // What was said goes first: whoever passes bundles on must know to whom no longer.
-        if session.sent < self.peers.get(&session.node).map_or(0, |peer| peer.due) {
+        if !self.has_said_all(session) {
             return Ok(());
         }
         let streams: Vec<LogId> = session.streams.keys().copied().collect();

@@ -15,6 +15,8 @@ use crate::value::Value;
 use crate::vocabulary::Kind;
 use crate::world::{World, contribute, fields};
 
+use super::random::{MOST, play, steps};
+
 const A: usize = 0;
 const B: usize = 1;
 const C: usize = 2;
@@ -481,4 +483,12 @@ pub fn a_pairing_goes_on_wherever_its_line_breaks() {
         assert_eq!(partners.each_ref().map(|p| p.state), [PartnerState::Paired; 2], "{case}");
         assert_eq!(partners[0].code, partners[1].code, "{case}");
     }
+}
+
+/// What it takes only chance has found so far: a share's heights that reach a reader before what
+/// was said of the share does.
+#[test]
+pub fn what_is_shared_while_the_last_is_still_being_told_arrives_too() {
+    let seed = 31119;
+    assert_eq!(play(seed, MOST, &steps(seed, 40)).map_err(|failure| failure.what), Ok(()));
 }

@@ -47,6 +47,7 @@ const LAWS: &[Law] = &[
     Law::Gone,
     Law::Heads,
     Law::PutRight,
+    Law::SaidFirst,
     Law::Announce,
     Law::Durable,
     Law::Purge,
@@ -146,6 +147,7 @@ fn story(law: Law) -> Option<fn()> {
         Law::Heads | Law::PutRight => {
             bundle::two_tales_at_one_place_of_a_log_are_noticed_though_neither_is_continued
         }
+        Law::SaidFirst => found::what_is_shared_while_the_last_is_still_being_told_arrives_too,
         Law::Announce => found::who_is_admitted_later_hears_of_what_was_there_without_reconnecting,
         Law::FollowCustomer => found::what_is_about_a_customer_goes_when_the_customer_goes,
         Law::Remains | Law::Obey => {

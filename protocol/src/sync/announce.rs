@@ -1,5 +1,6 @@
 //! What a commit makes known: acknowledgements, statements that became due, logs that grew.
 
+use crate::id::LogId;
 use crate::keys;
 use crate::message::Frame;
 use crate::mutation::{Law, broken};
@@ -46,12 +47,19 @@ impl Replica {
     }
 
     /// Tells the peer of logs that grew, and of those it may read since somebody said so.
-    fn announce(&mut self, conn: Conn) -> Result<(), Refusal> {
+    pub(super) fn announce(&mut self, conn: Conn) -> Result<(), Refusal> {
         self.feed(conn)?;
         let Some(session) = self.sessions.get(&conn) else { return Ok(()) };
+        let unannounced = !self.has_said_all(session) && !broken(Law::SaidFirst);
+        let Some(session) = self.sessions.get_mut(&conn) else { return Ok(()) };
+        session.unannounced = unannounced;
+        if unannounced {
+            return Ok(());
+        }
         let (true, Some(org)) = (session.announcing, session.org) else { return Ok(()) };
-        let (node, announced) = (session.node, session.announced.keys().copied());
-        self.forget_unservable(conn, announced.collect::<Vec<_>>())?;
+        let node = session.node;
+        let announced: Vec<LogId> = session.announced.keys().copied().collect();
+        self.forget_unservable(conn, announced)?;
         let servable = self.servable(&org);
         for (share, heights) in servable {
             let mut logs = Vec::new();
