@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::id::LogId;
+use crate::sync::PATIENCE_MS;
 use crate::vocabulary::Kind;
 use crate::world::{Crash, Dice, World};
 
@@ -227,9 +228,22 @@ impl Sim {
         // By now what ends soon has ended by everybody's clock.
         self.world.now += 2 * 3_600_000;
         self.tick()?;
-        self.rest()?;
+        self.rest_without_the_hostile()?;
         while self.go_on()? {
-            self.rest()?;
+            self.rest_without_the_hostile()?;
+        }
+        Ok(())
+    }
+
+    /// Rests, and again while somebody who asked a hostile org in vain loses patience and asks another.
+    fn rest_without_the_hostile(&mut self) -> Result<(), String> {
+        self.rest()?;
+        for _ in 0..self.world.orgs.len() {
+            if self.asks_in_vain() {
+                self.world.now += PATIENCE_MS;
+                self.tick()?;
+                self.rest()?;
+            }
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use crate::keys::{self, FacetKey};
 use crate::message::{Approach, Blob, DeskEntry, Frame, Height, VERSION};
 use crate::replica::{Conn, Replica};
 use crate::scene::{Pen, bytes};
+use crate::session::Session;
 use crate::sign::SigningKey;
 use crate::statement::{Body, Cause, Mark, Nonce32, RecordTurn, Scope, Statement};
 use crate::store::Store;
@@ -490,6 +491,16 @@ impl Sim {
                 self.invited.push((*to, frame.clone()));
             }
         }
+    }
+
+    /// Whether an honest node has asked a hostile org for a log that does not come.
+    pub fn asks_in_vain(&self) -> bool {
+        let hostile = |session: &Session| session.org.is_some_and(|org| !self.honest(&org));
+        let open =
+            |session: &Session| session.wanted.iter().any(|log| session.offers.contains_key(log));
+        let honest = (0..self.world.orgs.len()).filter(|node| !self.is_hostile(*node));
+        let mut sessions = honest.flat_map(|node| self.world.replica(node).sessions.values());
+        sessions.any(|session| hostile(session) && open(session))
     }
 
     /// Offers that a node waits for from honest orgs, or logs of theirs that wait for something.
