@@ -48,24 +48,50 @@ impl Replica {
         records: &[RecordId],
     ) -> Result<Placed, Refusal> {
         self.check_decides()?;
+        self.check_placing(share, kind)?;
+        let rows = self.rows_to_place(kind, records)?;
+        self.place_rows(share, kind, rows)
+    }
+
+    /// Whether this org may place records of a kind in a share that is open.
+    fn check_placing(&self, share: &ShareId, kind: Kind) -> Result<(), Refusal> {
         self.check_open(share)?;
-        self.publishing_grant(share, kind)?;
+        self.publishing_grant(share, kind).map(|_| ())
+    }
+
+    /// The rows of own records that may be placed.
+    fn rows_to_place(
+        &self,
+        kind: Kind,
+        records: &[RecordId],
+    ) -> Result<Vec<(RecordId, Fields)>, Refusal> {
+        let row = |record: &RecordId| {
+            let row = self.book_row(kind, record)?;
+            let row = row.ok_or_else(|| Refusal::NotOwn { text: kind.id_text(record) })?;
+            self.check_placeable(kind, record)?;
+            Ok((*record, row.fields))
+        };
+        records.iter().map(row).collect()
+    }
+
+    fn place_rows(
+        &mut self,
+        share: &ShareId,
+        kind: Kind,
+        rows: Vec<(RecordId, Fields)>,
+    ) -> Result<Placed, Refusal> {
         let mut placed = Placed::default();
         let audience = self.audience(share, kind);
         // By id in the share: readers store them in the order of these.
         let mut new: BTreeMap<RecordId, RecordId> = BTreeMap::new();
-        for record in records {
-            let Some(row) = self.book_row(kind, record)? else {
-                return Err(Refusal::NotOwn { text: kind.id_text(record) });
-            };
-            self.check_placeable(kind, record)?;
-            if !self.consents(share, kind, record, &row.fields, &audience, &mut placed)? {
+        for (record, fields) in &rows {
+            if !self.consents(share, kind, record, fields, &audience, &mut placed)? {
                 continue;
             }
             placed.published.push(*record);
             if self.publication(share, record)?.is_none() {
                 let id = self.share_record(share, record)?;
-                self.note_subject(share, &id, kind, record, &row.fields)?;
+                self.note_subject(share, &id, kind, record, fields)?;
                 new.insert(id, *record);
             }
         }
@@ -90,8 +116,7 @@ impl Replica {
         kind: Kind,
         selector: &Selector,
     ) -> Result<Vec<RecordId>, Refusal> {
-        self.check_open(share)?;
-        self.publishing_grant(share, kind)?;
+        self.check_placing(share, kind)?;
         let mut found: BTreeMap<RecordId, RecordId> = BTreeMap::new();
         let mut query = ListQuery::of(kind);
         (query.from, query.selector, query.limit) = (From::Own, selector.clone(), PAGE);
@@ -117,15 +142,16 @@ impl Replica {
         selector: &Selector,
         records: &[RecordId],
     ) -> Result<Placed, Refusal> {
-        let mut still = Vec::new();
+        self.check_decides()?;
+        self.check_placing(share, kind)?;
+        let mut rows = Vec::new();
         for record in records {
             let row = self.book_row(kind, record)?;
-            let selected = row.is_some_and(|row| selector.selects(kind, &row.fields));
-            if selected && self.check_placeable(kind, record).is_ok() {
-                still.push(*record);
-            }
+            let selected = row.filter(|row| selector.selects(kind, &row.fields));
+            let may = selected.filter(|_| self.check_placeable(kind, record).is_ok());
+            rows.extend(may.map(|row| (*record, row.fields)));
         }
-        self.place(share, kind, &still)
+        self.place_rows(share, kind, rows)
     }
 
     /// Keeps a selection up to date: records that come to be selected are placed by themselves.
@@ -146,8 +172,8 @@ impl Replica {
             let Some(text) = self.read::<String>(&keys::selection(&share, kind))? else { continue };
             let Some(row) = self.book_row(kind, record)? else { return Ok(()) };
             let selected = Selector::parse(kind, &text)?.selects(kind, &row.fields);
-            let open = self.check_open(&share).and_then(|()| self.publishing_grant(&share, kind));
-            let may = open.and_then(|_| self.check_placeable(kind, record));
+            let open = self.check_placing(&share, kind);
+            let may = open.and_then(|()| self.check_placeable(kind, record));
             if selected && may.is_ok() && self.publication(&share, record)?.is_none() {
                 self.place(&share, kind, &[*record])?;
             }
@@ -162,18 +188,13 @@ impl Replica {
         kind: Kind,
         records: &[RecordId],
     ) -> Result<(Vec<Leaving>, Vec<Held>), Refusal> {
-        self.check_open(share)?;
-        self.publishing_grant(share, kind)?;
+        self.check_placing(share, kind)?;
         let audience = self.audience(share, kind);
         let mut placed = Placed::default();
         let mut shown = Vec::new();
-        for record in records {
-            let Some(row) = self.book_row(kind, record)? else {
-                return Err(Refusal::NotOwn { text: kind.id_text(record) });
-            };
-            self.check_placeable(kind, record)?;
-            if self.consents(share, kind, record, &row.fields, &audience, &mut placed)? {
-                shown.push(row.fields);
+        for (record, fields) in self.rows_to_place(kind, records)? {
+            if self.consents(share, kind, &record, &fields, &audience, &mut placed)? {
+                shown.push(fields);
             }
         }
         Ok((self.preview_new(share, kind, &shown)?, placed.held_back))

@@ -310,9 +310,12 @@ impl Replica {
         for record in placed {
             match kind {
                 Kind::Customer => {
-                    let about = self.ever_placed_about(record)?.into_iter();
-                    let here = about.filter(|(at, kind, _)| at == share && *kind != Kind::Customer);
-                    referring.extend(here.map(|(_, kind, record)| (kind, record)));
+                    for (at, kind, about) in self.ever_placed_about(record)? {
+                        let here = at == *share && kind != Kind::Customer;
+                        if here && self.publication(share, &about)?.is_some() {
+                            referring.push((kind, about));
+                        }
+                    }
                 }
                 Kind::Event => referring.extend(self.referring_to_event(share, record)?),
                 Kind::Participation | Kind::Interaction | Kind::Followup => {}
