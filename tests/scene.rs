@@ -142,6 +142,25 @@ impl Scene {
         Self { world, share, record, event, brief, venue, edit, salt: 0 }
     }
 
+    /// The same where Bright, who is away, knows Cedar, and Cedar cannot reach Acme.
+    pub fn parted(seed: u64) -> Self {
+        let mut scene = Self::begin(seed);
+        scene.world.start(B);
+        scene.world.pair(B, C);
+        scene.world.kill(B);
+        scene.world.cut.push((A, C));
+        scene.world.disconnect(A, C);
+        scene
+    }
+
+    /// A new title in Bright's hand: the bundle that has it, and its log.
+    pub fn titled(&mut self, title: &str) -> (LogId, Vec<u8>) {
+        let (brief, edit) = (self.brief, self.edit);
+        let mut pen = self.pen(B, brief, Some(edit));
+        let leaf = self.leaf(&pen.log(), &brief, put("title", title));
+        (pen.log(), bytes(&pen.seal(vec![leaf])))
+    }
+
     pub fn key(&self, org: usize) -> SigningKey {
         self.world.orgs[org].identity.node.clone()
     }

@@ -10,7 +10,7 @@ use crate::keys;
 use crate::message::{Approach, Blob, Frame, VERSION};
 use crate::refusal::{Refusal, RefusalClass};
 use crate::replica::Replica;
-use crate::scene::{A, B, Raw, Scene, bytes, put};
+use crate::scene::{A, B, Raw, Scene};
 use crate::vocabulary::Kind;
 
 type Entries = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -118,10 +118,8 @@ fn what_is_missing_or_cannot_be_read_is_told_as_damage() {
 #[test]
 fn a_bundle_that_comes_again_is_compared_with_one_that_can_still_be_read() {
     let mut scene = Scene::begin(2);
-    let (brief, edit) = (scene.brief, scene.edit);
-    let mut pen = scene.pen(B, brief, Some(edit));
-    let leaf = scene.leaf(&pen.log(), &brief, put("title", "TITLE-B"));
-    let (log, bundle) = (pen.log(), bytes(&pen.seal(vec![leaf])));
+    let brief = scene.brief;
+    let (log, bundle) = scene.titled("TITLE-B");
     let raw = scene.enter(B, A);
     scene.push(raw, log, brief, std::slice::from_ref(&bundle));
     assert_eq!(scene.holds(A, &log), 1);

@@ -330,12 +330,7 @@ fn a_fork_stops_the_log_everywhere_in_either_order_and_the_author_starts_anew() 
 
 #[test]
 pub fn two_tales_at_one_place_of_a_log_are_noticed_though_neither_is_continued() {
-    let mut scene = Scene::begin(18);
-    scene.world.start(B);
-    scene.world.pair(B, C);
-    scene.world.kill(B);
-    scene.world.cut.push((A, C));
-    scene.world.disconnect(A, C);
+    let mut scene = Scene::parted(18);
     let (brief, edit) = (scene.brief, scene.edit);
     let pen = scene.pen(B, brief, Some(edit));
     let tales = [(A, "TALE-1"), (C, "TALE-2")];

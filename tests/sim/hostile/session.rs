@@ -44,16 +44,9 @@ fn who_offers_and_never_sends_does_not_keep_a_log_from_others() {
 /// Cedar has not been there while Bright wrote, and hears first that Bright may no more.
 #[test]
 pub fn what_its_author_may_not_bring_any_more_is_asked_of_the_others_at_once() {
-    let mut scene = Scene::begin(9);
-    scene.world.start(B);
-    scene.world.pair(B, C);
-    scene.world.kill(B);
-    scene.world.cut.push((A, C));
-    scene.world.disconnect(A, C);
+    let mut scene = Scene::parted(9);
     let (brief, edit) = (scene.brief, scene.edit);
-    let mut pen = scene.pen(B, brief, Some(edit));
-    let leaf = scene.leaf(&pen.log(), &brief, put("title", "TITLE-B"));
-    let (log, bundle) = (pen.log(), bytes(&pen.seal(vec![leaf])));
+    let (log, bundle) = scene.titled("TITLE-B");
     let raw = scene.enter(B, A);
     scene.push(raw, log, brief, std::slice::from_ref(&bundle));
     scene.world.act(A, |r| r.revoke(&[edit], 1)).unwrap();
@@ -192,13 +185,10 @@ fn acknowledgements_beyond_what_was_sent_cover_nothing_that_comes_later() {
 #[test]
 fn bundles_nobody_asked_for_are_not_looked_at() {
     let mut scene = Scene::begin(6);
-    let (brief, edit) = (scene.brief, scene.edit);
-    let mut pen = scene.pen(B, brief, Some(edit));
-    let leaf = scene.leaf(&pen.log(), &brief, put("title", "UNASKED"));
-    let bundle = bytes(&pen.seal(vec![leaf]));
+    let (log, bundle) = scene.titled("UNASKED");
     let raw = scene.enter(B, A);
     scene.send(raw, &Frame::Bundles { bundles: vec![Blob(bundle)] });
-    assert_eq!(scene.holds(A, &pen.log()), 0);
+    assert_eq!(scene.holds(A, &log), 0);
     // Before the greeting they are a fault.
     let raw = scene.knock(B, A, Approach::Known);
     scene.send(raw, &Frame::Bundles { bundles: Vec::new() });
